@@ -1,0 +1,44 @@
+# The commands of this project. Each one sets up what it needs and may be run again at will.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SPEED ?= 1440
+SEED ?= 1
+RUNS ?= 100
+STREET := sim/balise_sim
+MYPY_ROOMS := wire/balise_wire gateway/balise_gateway boards/balise_boards sim/balise_sim tools/balise_tools
+
+.PHONY: help demo test check bench soak clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+
+demo: $(VENV)/.ready-sim  ## a simulated day of a street, end to end, in about a minute (SPEED=1: real time)
+	@$(BIN)/balise sim demo --speed $(SPEED) --seed $(SEED)
+
+test: $(VENV)/.ready-dev $(VENV)/.ready-programs  ## every test
+	@$(BIN)/pytest -n auto --dist worksteal
+
+check: $(VENV)/.ready-dev  ## style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(MYPY_ROOMS)
+	@$(BIN)/mypy --config-file firmware/mypy.ini firmware/balise_node
+
+bench: $(VENV)/.ready-dev  ## measures, and writes BENCHMARKS.md
+	@$(BIN)/python tests/bench.py
+
+soak: $(VENV)/.ready-dev  ## RUNS streets with random faults, half on virtual time, half with real processes and kill -9
+	@$(BIN)/balise sim soak --runs $(RUNS)
+
+clean:  ## removes what the commands above made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.ready-sim: pyproject.toml set-up
+	@sh ./set-up venv sim
+
+$(VENV)/.ready-dev: pyproject.toml set-up
+	@sh ./set-up venv dev
+
+$(VENV)/.ready-programs: set-up
+	@sh ./set-up programs

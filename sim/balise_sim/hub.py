@@ -1,0 +1,218 @@
+"""The reference hub: verifies every envelope, stores it, and answers with its own signature.
+
+Promises: an envelope is on disk before the answer that names it (wire/SPEC.md, hub protocol); the same name with
+other bytes is kept apart and told; and, because it is a simulator's hub, it can be told to misbehave.
+Leaves to others: what the readings say (`verdict.py`).
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from balise_wire import cbor
+from balise_wire.envelope import Envelope, HubAnswer, Signer, sign_answer, verify_envelope
+from balise_wire.errors import WireError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+MAX_BODY_BYTES = 1 << 20
+MAX_NONCE_BYTES = 32
+STALL_CHECK_S = 1.0
+MODES = ("ok", "refuse", "stall", "forget")
+
+_SCHEMA = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+CREATE TABLE IF NOT EXISTS envelope (
+  kid BLOB NOT NULL, log INTEGER NOT NULL, seq INTEGER NOT NULL, cose BLOB NOT NULL,
+  PRIMARY KEY (kid, log, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS conflict (
+  kid BLOB NOT NULL, log INTEGER NOT NULL, seq INTEGER NOT NULL, cose BLOB NOT NULL,
+  UNIQUE (kid, log, seq, cose));
+"""
+
+
+class Conflict(Exception):
+    """An envelope whose name is taken by other bytes: proof of a fault, kept and told, never overwritten."""
+
+
+class HubStore:
+    """What the hub holds, in one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def keep(self, cose: bytes, envelope: Envelope) -> None:
+        """Stores one verified envelope; a repeat is harmless.
+
+        Raises Conflict when the name is held with other bytes (these are kept in a table of their own).
+        """
+        name = (envelope.kid, envelope.log, envelope.seq)
+        held = self._db.execute("SELECT cose FROM envelope WHERE kid = ? AND log = ? AND seq = ?", name).fetchone()
+        if held is None:
+            self._db.execute("INSERT INTO envelope VALUES (?, ?, ?, ?)", (*name, cose))
+        elif held[0] != cose:
+            self._db.execute("INSERT OR IGNORE INTO conflict VALUES (?, ?, ?, ?)", (*name, cose))
+            raise Conflict(f"{envelope.kid.hex()}/{envelope.log}/{envelope.seq} is held with other bytes")
+
+    def transaction(self) -> sqlite3.Connection:
+        """`with store.transaction():` commits what is kept inside, as one."""
+        self._db.execute("BEGIN IMMEDIATE")
+        return self._db
+
+    def held(self, kid: bytes, log: int) -> tuple[int, list[tuple[int, int]]]:
+        """(next, ranges): all below next is held, and the ranges [from, to] beyond it."""
+        rows = self._db.execute("SELECT seq FROM envelope WHERE kid = ? AND log = ? ORDER BY seq", (kid, log))
+        next_seq, ranges = 1, list[tuple[int, int]]()
+        for (seq,) in rows:
+            if seq == next_seq:
+                next_seq += 1
+            elif ranges and seq == ranges[-1][1] + 1:
+                ranges[-1] = (ranges[-1][0], seq)
+            else:
+                ranges.append((seq, seq))
+        return next_seq, ranges
+
+    def logs(self) -> list[tuple[bytes, int]]:
+        return self._db.execute("SELECT DISTINCT kid, log FROM envelope ORDER BY kid, log").fetchall()
+
+    def envelopes(self, kid: bytes, log: int) -> Iterator[tuple[int, bytes]]:
+        yield from self._db.execute("SELECT seq, cose FROM envelope WHERE kid = ? AND log = ? ORDER BY seq", (kid, log))
+
+    def conflicts(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM conflict").fetchone()[0])
+
+
+@dataclass
+class Behaviour:
+    """How the hub behaves now: one of MODES. The scenario turns this knob."""
+
+    mode: str = "ok"
+    retry_after_s: int = 5
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(MODES, 0))
+
+
+@dataclass
+class Outcome:
+    """What became of one request body."""
+
+    names: set[tuple[bytes, int]] = field(default_factory=set)
+    refused: list[dict[str, object]] = field(default_factory=list)
+    conflicts: list[dict[str, object]] = field(default_factory=list)
+
+
+class Hub:
+    """The hub's protocol (wire/SPEC.md): `app()` serves it.
+
+    `keys` maps the kid of each enrolled gateway to its 32-byte public key; `utc_ms` is the hub's clock.
+    """
+
+    def __init__(
+        self, store: HubStore, signer: Signer, keys: Mapping[bytes, bytes], utc_ms: Callable[[], int], behaviour: Behaviour
+    ) -> None:
+        self.store, self.behaviour = store, behaviour
+        self._signer, self._keys, self._utc_ms = signer, keys, utc_ms
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/v1/batches", self._batches, methods=["POST"]),
+                Route("/v1/behaviour", self._turn_knob, methods=["POST"]),
+            ]
+        )
+
+    def take(self, body: bytes) -> Outcome:
+        """Verifies and stores each envelope of a CBOR sequence; on return all that is not refused is on disk."""
+        outcome = Outcome()
+        with self.store.transaction():
+            for index, cose in enumerate(_split(body, outcome)):
+                self._take_one(index, cose, outcome)
+        return outcome
+
+    def _take_one(self, index: int, cose: bytes, outcome: Outcome) -> None:
+        try:
+            envelope = verify_envelope(cose, self._keys)
+            outcome.names.add((envelope.kid, envelope.log))
+            self.store.keep(cose, envelope)
+        except WireError as error:
+            outcome.refused.append({"index": index, "reason": error.reason, "detail": error.detail})
+        except Conflict as error:
+            outcome.conflicts.append({"index": index, "reason": "conflict", "detail": str(error)})
+
+    def answers(self, names: set[tuple[bytes, int]], nonce: bytes) -> bytes:
+        """A CBOR sequence of signed answers, one per log."""
+        answers = []
+        for kid, log in sorted(names):
+            next_seq, ranges = self.store.held(kid, log)
+            answers.append(sign_answer(self._signer, HubAnswer(kid, log, next_seq, ranges, self._utc_ms(), nonce)))
+        return b"".join(answers)
+
+    async def _batches(self, request: Request) -> Response:
+        mode = self.behaviour.mode
+        self.behaviour.counts[mode] += 1
+        if mode == "refuse":
+            return Response(status_code=503, headers={"Retry-After": str(self.behaviour.retry_after_s)})
+        while self.behaviour.mode == "stall":
+            await asyncio.sleep(STALL_CHECK_S)
+        return await self._serve(request, forget=mode == "forget")
+
+    async def _serve(self, request: Request, *, forget: bool) -> Response:
+        body = await _read_bounded(request)
+        if body is None:
+            return JSONResponse({"error": "too large", "max_bytes": MAX_BODY_BYTES}, status_code=413)
+        nonce = _nonce(request.headers.get("balise-nonce", ""))
+        if nonce is None:
+            return JSONResponse({"error": "Balise-Nonce: 1 to 32 bytes in hex, please"}, status_code=400)
+        outcome = self.take(body)
+        if forget:
+            return Response(status_code=504)
+        if outcome.conflicts:
+            return JSONResponse({"refused": outcome.conflicts + outcome.refused}, status_code=409)
+        if outcome.refused:
+            return JSONResponse({"refused": outcome.refused}, status_code=400)
+        return Response(self.answers(outcome.names, nonce), media_type="application/cose-seq")
+
+    async def _turn_knob(self, request: Request) -> Response:
+        mode = (await request.json()).get("mode")
+        if mode not in MODES:
+            return JSONResponse({"error": f"mode: one of {', '.join(MODES)}"}, status_code=400)
+        self.behaviour.mode = mode
+        return JSONResponse({"mode": mode})
+
+
+def _split(body: bytes, outcome: Outcome) -> Iterator[bytes]:
+    """The slices of a CBOR sequence; what follows a malformed item cannot be told apart and is refused with it."""
+    at, index = 0, 0
+    while at < len(body):
+        try:
+            _, following = cbor.decode_at(body, at)
+        except WireError as error:
+            outcome.refused.append({"index": index, "reason": error.reason, "detail": error.detail})
+            return
+        yield body[at:following]
+        at, index = following, index + 1
+
+
+async def _read_bounded(request: Request) -> bytes | None:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            return None
+    return bytes(body)
+
+
+def _nonce(text: str) -> bytes | None:
+    try:
+        nonce = bytes.fromhex(text)
+    except ValueError:
+        return None
+    return nonce if 0 < len(nonce) <= MAX_NONCE_BYTES else None

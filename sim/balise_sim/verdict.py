@@ -1,0 +1,193 @@
+"""The verdict of a street: every row that a node kept is at the hub exactly once, verified, or declared lost.
+
+The ledger of truth is what the nodes said on their consoles, time-stamped by the world; the other side is what the
+hub stored, verified again from its bytes. Leaves to others: showing it (`demo.py`) and making it happen.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from balise_wire.envelope import verify_envelope
+from balise_wire.errors import WireError
+from balise_wire.items import Anchor, Loss, Manifest, Readings
+
+from balise_sim.hub import HubStore
+
+HOME_LOG = 0
+CONSOLE_DELAY_MS = 5_000  # between a row's grid time and its `kept` line: the sensors take their time to answer
+
+Values = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class KeptRow:
+    """One `kept` line of a node's console; `utc_s` is None while the node had no clock, `at_ms` is the world's UTC."""
+
+    node: str
+    at_ms: int
+    utc_s: int | None
+    values: Values
+
+
+@dataclass(frozen=True)
+class HubRow:
+    """One row at the hub; `utc_ms` is None when its boot never had an anchor."""
+
+    node: str
+    utc_ms: int | None
+    uncertainty_ms: int
+    values: Values
+
+
+@dataclass
+class Verdict:
+    """The counts of one street; `ok` is the exit status."""
+
+    produced: int = 0
+    delivered: int = 0
+    node_kills: int = 0
+    unannounced: int = 0  # kept, and at the hub, but the power went before the node could say so: at most one a kill
+    duplicated: list[HubRow] = field(default_factory=list)
+    lost: list[KeptRow] = field(default_factory=list)
+    declared_lost: int = 0
+    holes: list[str] = field(default_factory=list)
+    unverified: list[str] = field(default_factory=list)
+    conflicts: int = 0
+    envelopes: int = 0
+    signed_bytes: int = 0
+    readings: int = 0
+
+    @property
+    def ok(self) -> bool:
+        wrong = self.duplicated or self.lost or self.declared_lost or self.holes or self.unverified or self.conflicts
+        return self.produced > 0 and self.unannounced <= self.node_kills and not wrong
+
+
+def kept_row(node: str, at_ms: int, line: str) -> KeptRow | None:
+    """Reads `kept <boot> <count> <utc seconds or -> <ticks_s> <v1> ...`; None for any other console line."""
+    words = line.split()
+    if len(words) < 6 or words[0] != "kept":
+        return None
+    values = tuple(None if word == "-" else int(word) for word in words[5:])
+    return KeptRow(node, at_ms, None if words[3] == "-" else int(words[3]), values)
+
+
+@dataclass
+class _HubLog:
+    """What one log of the hub says, gathered item by item."""
+
+    manifests: dict[int, dict[str, object]] = field(default_factory=dict)
+    anchors: dict[int, Anchor] = field(default_factory=dict)
+    readings: list[Readings] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+
+    def take(self, item: object) -> None:
+        if isinstance(item, Manifest):
+            self.manifests[item.number] = item.map
+        elif isinstance(item, Anchor):
+            self.anchors[item.boot] = item
+        elif isinstance(item, Readings):
+            self.readings.append(item)
+        elif isinstance(item, Loss):
+            self.losses.append(item)
+
+    def rows(self) -> Iterator[HubRow]:
+        for item in self.readings:
+            manifest = self.manifests[item.manifest]
+            anchor = self.anchors.get(item.boot) if item.boot is not None else None
+            tick_ms = int(str(manifest.get("tick_ms", 1000)))
+            for index, ticks in enumerate(item.times):
+                values = tuple(column[index] for column in item.columns)
+                utc_ms, uncertainty_ms = ticks * tick_ms, 0
+                if anchor is not None:
+                    utc_ms += anchor.utc_ms - anchor.boot_ms
+                    uncertainty_ms = anchor.uncertainty_ms + tick_ms
+                known = item.boot is None or anchor is not None
+                yield HubRow(str(manifest["node"]), utc_ms if known else None, uncertainty_ms, values)
+
+
+def judge(ledger: Iterable[KeptRow], store: HubStore, keys: Mapping[bytes, bytes]) -> Verdict:
+    """Compares the nodes' ledger with the hub's store, whose envelopes are verified with `keys` (kid to public key)."""
+    verdict = Verdict(conflicts=store.conflicts())
+    by_node: dict[str, list[HubRow]] = defaultdict(list)
+    losses: list[Loss] = []
+    for kid, log in store.logs():
+        found = _read_log(store, kid, log, keys, verdict)
+        for row in found.rows():
+            by_node[row.node].append(row)
+            verdict.readings += sum(value is not None for value in row.values)
+        losses += found.losses
+    kept_by_node: dict[str, list[KeptRow]] = defaultdict(list)
+    for kept in ledger:
+        kept_by_node[kept.node].append(kept)
+    for node in sorted(kept_by_node.keys() | by_node.keys()):
+        _judge_node(kept_by_node[node], by_node[node], losses, verdict)
+    return verdict
+
+
+def _read_log(store: HubStore, kid: bytes, log: int, keys: Mapping[bytes, bytes], verdict: Verdict) -> _HubLog:
+    found, expected = _HubLog(), 1
+    for seq, cose in store.envelopes(kid, log):
+        if seq != expected:
+            verdict.holes.append(f"{kid.hex()}/{log}: {expected} to {seq - 1}")
+        expected = seq + 1
+        verdict.envelopes += 1
+        verdict.signed_bytes += len(cose)
+        try:
+            for item in verify_envelope(cose, keys).items:
+                found.take(item)
+        except WireError as error:
+            verdict.unverified.append(f"{kid.hex()}/{log}/{seq}: {error}")
+    return found
+
+
+def _judge_node(kept: list[KeptRow], at_hub: list[HubRow], losses: list[Loss], verdict: Verdict) -> None:
+    verdict.produced += len(kept)
+    unclaimed = list(at_hub)
+    exact = Counter((row.utc_ms, row.values) for row in unclaimed)
+    missing = []
+    for row in kept:
+        key = (None if row.utc_s is None else row.utc_s * 1000, row.values)
+        if row.utc_s is not None and exact[key] > 0:
+            exact[key] -= 1
+            verdict.delivered += 1
+        else:
+            missing.append(row)
+    unclaimed = _leftover(unclaimed, exact)
+    for row in missing:
+        twin = next((other for other in unclaimed if _same(row, other)), None)
+        if twin is not None:
+            unclaimed.remove(twin)
+            verdict.delivered += 1
+        elif any(_declares(loss, row) for loss in losses):
+            verdict.declared_lost += 1
+        else:
+            verdict.lost.append(row)
+    known = Counter((row.utc_ms, row.values) for row in at_hub)
+    for row in unclaimed:
+        if known[(row.utc_ms, row.values)] > 1:
+            verdict.duplicated.append(row)
+        else:
+            verdict.unannounced += 1
+
+
+def _leftover(rows: list[HubRow], left: Counter[tuple[int | None, Values]]) -> list[HubRow]:
+    budget, leftover = Counter(left), []
+    for row in rows:
+        if budget[(row.utc_ms, row.values)] > 0:
+            budget[(row.utc_ms, row.values)] -= 1
+            leftover.append(row)
+    return leftover
+
+
+def _same(kept: KeptRow, row: HubRow) -> bool:
+    """A row kept without a clock and the row at the hub, dated afterwards within its stated uncertainty."""
+    if kept.values != row.values or kept.utc_s is not None:
+        return False
+    return row.utc_ms is None or abs(row.utc_ms - kept.at_ms) <= row.uncertainty_ms + CONSOLE_DELAY_MS
+
+
+def _declares(loss: Loss, row: KeptRow) -> bool:
+    at_s = row.at_ms // 1000 if row.utc_s is None else row.utc_s
+    return bool(loss.node == row.node and loss.first <= at_s <= loss.last)
