@@ -1,0 +1,90 @@
+"""COSE_Sign1 (RFC 9052 section 4) with Ed25519, as our envelopes and a hub's answers use it; CPython only.
+
+Promises that what verify1() returns was signed by a key that was handed in, and that only deterministic CBOR passes.
+Leaves the payload to envelope.py.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from balise_wire import cbor, checks
+from balise_wire.errors import WireError
+
+MAX_MESSAGE_BYTES = 1 << 20
+KID_BYTES = 8
+KEY_BYTES = 32
+SIGNATURE_BYTES = 64
+
+_TAG_SIGN1 = 18  # RFC 9052 section 2
+_ED25519 = -19  # RFC 9864
+_EDDSA = -8  # RFC 9053 section 2.2: read, never written
+_ALG, _KID = 1, 4  # RFC 9052 section 3.1
+
+
+def kid_of(public_key: bytes) -> bytes:
+    """The key id of a raw 32-byte public key."""
+    if len(public_key) != KEY_BYTES:
+        raise WireError("malformed", f"a public key has {KEY_BYTES} bytes, this one {len(public_key)}")
+    return hashlib.sha256(public_key).digest()[:KID_BYTES]
+
+
+def sign1(private_key: Ed25519PrivateKey, payload: bytes) -> bytes:
+    """The payload in a signed message."""
+    kid = kid_of(private_key.public_key().public_bytes_raw())
+    protected = cbor.encode({_ALG: _ED25519, _KID: kid})
+    signature = private_key.sign(_signed(protected, payload))
+    return cbor.encode(cbor.Tag(_TAG_SIGN1, [protected, {}, payload, signature]))
+
+
+def verify1(data: bytes, keys: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
+    """(kid, payload). `keys` holds raw public keys by key id."""
+    kid, protected, payload, signature = _parts(data)
+    public_key = keys.get(kid)
+    if public_key is None:
+        raise WireError("unknown key", f"signed by key id {kid.hex()}, which is none of the {len(keys)} keys given")
+    try:
+        _loaded(public_key).verify(signature, _signed(protected, payload))
+    except InvalidSignature as error:
+        raise WireError("signature", f"key id {kid.hex()} did not sign these bytes") from error
+    return kid, payload
+
+
+def peek1(data: bytes) -> tuple[bytes, bytes]:
+    """(kid, payload) as they claim to be; nothing is proved."""
+    kid, _, payload, _ = _parts(data)
+    return kid, payload
+
+
+@lru_cache(maxsize=256)
+def _loaded(public_key: bytes) -> Ed25519PublicKey:
+    try:
+        return Ed25519PublicKey.from_public_bytes(public_key)
+    except ValueError as error:
+        raise WireError("malformed", "not an Ed25519 public key") from error
+
+
+def _signed(protected: bytes, payload: bytes) -> bytes:
+    """RFC 9052 section 4.4."""
+    return cbor.encode(["Signature1", protected, b"", payload])
+
+
+def _parts(data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """(kid, protected, payload, signature) of a message with exactly the headers that SPEC.md lists."""
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise WireError("too large", f"{len(data)} bytes; at most {MAX_MESSAGE_BYTES}")
+    message = cbor.decode(data)
+    if not isinstance(message, cbor.Tag) or message.number != _TAG_SIGN1:
+        raise WireError("malformed", "not a COSE_Sign1 (tag 18)")
+    protected, unprotected, payload, signature = checks.array(message.value, "COSE_Sign1", 4)
+    protected = checks.binary(protected, "protected header")
+    headers = checks.mapping(cbor.decode(protected), "protected header")
+    if headers.get(_ALG) not in (_ED25519, _EDDSA):
+        raise WireError("algorithm", f"signed with {checks.short(headers.get(_ALG))}, not -19 (Ed25519) or -8 (EdDSA)")
+    if len(headers) != 2 or checks.mapping(unprotected, "unprotected header"):
+        raise WireError("malformed", "headers other than algorithm and key id")
+    kid = checks.binary(headers.get(_KID), "kid", KID_BYTES)
+    return kid, protected, checks.binary(payload, "payload"), checks.binary(signature, "signature", SIGNATURE_BYTES)
