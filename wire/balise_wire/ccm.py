@@ -16,25 +16,23 @@ _FLAGS = 0x40 | (TAG_BYTES - 2) // 2 << 3 | _LENGTH_BYTES - 1  # RFC 3610 sectio
 
 
 class BlockCipher:
-    """AES-128 under one key, in the two modes that CCM is made of; on CPython a test puts another one in its place."""
+    """AES-128 under one key, in the two modes that CCM is made of, by MicroPython's cryptolib.
+
+    (Imported by name: CPython's type checker does not know it. There a test puts another class in this one's place.)
+    """
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     def ecb(self, blocks: bytes) -> bytes:
         """Each 16-byte block encrypted."""
-        encrypted: bytes = _aes()(self._key, 1).encrypt(blocks)
+        encrypted: bytes = __import__("cryptolib").aes(self._key, 1).encrypt(blocks)
         return encrypted
 
     def cbc(self, blocks: bytes) -> bytes:
         """The blocks chained from a zero block."""
-        encrypted: bytes = _aes()(self._key, 2, bytes(16)).encrypt(blocks)
+        encrypted: bytes = __import__("cryptolib").aes(self._key, 2, bytes(16)).encrypt(blocks)
         return encrypted
-
-
-def _aes():  # type: ignore[no-untyped-def]
-    """The class of MicroPython; a name that CPython's type checker does not know."""
-    return __import__("cryptolib").aes
 
 
 def seal_with(cipher: BlockCipher, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
