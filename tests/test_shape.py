@@ -41,7 +41,9 @@ def faults_of(path: Path) -> list[str]:
             faults.append(f"{where}:{node.lineno} {node.name}: {length} lines")
         if nesting(node) > MAX_NESTING:
             faults.append(f"{where}:{node.lineno} {node.name}: nested {nesting(node)} deep")
-        count = len(node.args.posonlyargs + node.args.args) - (node.args.args[:1] != [] and node.args.args[0].arg == "self")
+        count = len(node.args.posonlyargs + node.args.args) - (
+            node.args.args[:1] != [] and node.args.args[0].arg == "self"
+        )
         if count > MAX_ARGUMENTS:
             faults.append(f"{where}:{node.lineno} {node.name}: {count} arguments")
     return faults

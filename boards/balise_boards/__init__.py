@@ -1,1 +1,106 @@
-"""."""
+"""What a board is, as data: pins, buses, memory, clocks. One TOML file per board, each figure with its source.
+
+Promises: `load_board(name)` gives a frozen `Board`, or a BoardError that names file, key and the known boards.
+Leaves to others: what is wired to it (kits), and how it is played (the simulator).
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+HEAP_GATES = ("bytes", "words")
+
+
+class BoardError(ValueError):
+    """A board that is not known, or a board file that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Bus:
+    """One I2C or UART port with the pins it comes up on; the numbers are the board's GPIO numbers.
+
+    `role_pins` maps "sda"/"scl" or "tx"/"rx" to a pin.
+    """
+
+    kind: str
+    number: int
+    role_pins: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Board:
+    """Everything the simulator and the tools need to know about a board."""
+
+    name: str
+    title: str
+    machine: str
+    platform: str
+    cpu_hz: int
+    free_heap_bytes: int
+    heap_gate: str
+    flash_bytes: int
+    epoch_year: int
+    ticks_period: int
+    boot_ms: int
+    i2c_nack_errno: int
+    uart_rx_fifo_bytes: int
+    uart_rx_threshold_bytes: int
+    uart_rx_idle_symbols: int
+    gpio: tuple[int, ...]
+    buses: tuple[Bus, ...]
+    sources: tuple[str, ...]
+
+    def bus(self, kind: str, number: int) -> Bus:
+        """The port `number` of `kind` ("i2c" or "uart"). Raises BoardError."""
+        for bus in self.buses:
+            if (bus.kind, bus.number) == (kind, number):
+                return bus
+        known = ", ".join(f"{bus.kind}{bus.number}" for bus in self.buses)
+        raise BoardError(f"{self.name}: no {kind}{number}; this board has {known}")
+
+    @property
+    def heap_bytes(self) -> int:
+        """Heap that a 64-bit VM gets in place of the board's free heap; see `heap_gate` in the board files."""
+        return self.free_heap_bytes * (2 if self.heap_gate == "words" else 1)
+
+
+def board_names() -> tuple[str, ...]:
+    folder = files("balise_boards")
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+def load_board(name: str) -> Board:
+    """The board of that name. Raises BoardError."""
+    if name not in board_names():
+        raise BoardError(f"no board {name!r}; known boards: {', '.join(board_names())}")
+    text = files("balise_boards").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    return parse_board(name, text)
+
+
+def parse_board(name: str, text: str) -> Board:
+    """A board from the text of its file. Raises BoardError, naming file and key."""
+    where = f"{name}.toml"
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as broken:
+        raise BoardError(f"{where}: {broken}") from broken
+    buses = tuple(_bus(where, entry) for entry in table.pop("bus", []))
+    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    known = set(Board.__dataclass_fields__) - {"name", "buses"}
+    wrong = sorted(known ^ set(fields))
+    if wrong:
+        what = "missing" if wrong[0] in known else f"unknown; known keys: {', '.join(sorted(known))}"
+        raise BoardError(f"{where}: key {wrong[0]!r} is {what}")
+    if fields["heap_gate"] not in HEAP_GATES:
+        raise BoardError(f"{where}: heap_gate = {fields['heap_gate']!r}; one of {', '.join(HEAP_GATES)}")
+    return Board(name=name, buses=buses, **fields)
+
+
+def _bus(where: str, entry: dict[str, Any]) -> Bus:
+    roles = {key: value for key, value in entry.items() if key not in ("kind", "number")}
+    wanted = {"i2c": {"sda", "scl"}, "uart": {"tx", "rx"}}.get(entry.get("kind", ""))
+    if wanted is None or set(roles) != wanted or "number" not in entry:
+        raise BoardError(f"{where}: bus {entry}: needs kind (i2c or uart), number, and sda and scl or tx and rx")
+    return Bus(entry["kind"], entry["number"], roles)

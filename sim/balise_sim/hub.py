@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from balise_wire import cbor
-from balise_wire.envelope import Envelope, HubAnswer, Signer, sign_answer, verify_envelope
-from balise_wire.errors import WireError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from balise_wire.envelope import Envelope, HubAnswer, Signer, sign_answer, split_sequence, verify_envelope
+from balise_wire.errors import WireError
 
 MAX_BODY_BYTES = 1 << 20
 MAX_NONCE_BYTES = 32
@@ -46,6 +46,7 @@ class HubStore:
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.executescript(_SCHEMA)
+        self._next: dict[tuple[bytes, int], int] = {}  # below it all is held: no need to look there again
 
     def close(self) -> None:
         self._db.close()
@@ -70,8 +71,9 @@ class HubStore:
 
     def held(self, kid: bytes, log: int) -> tuple[int, list[tuple[int, int]]]:
         """(next, ranges): all below next is held, and the ranges [from, to] beyond it."""
-        rows = self._db.execute("SELECT seq FROM envelope WHERE kid = ? AND log = ? ORDER BY seq", (kid, log))
-        next_seq, ranges = 1, list[tuple[int, int]]()
+        next_seq, ranges = self._next.get((kid, log), 1), list[tuple[int, int]]()
+        query = "SELECT seq FROM envelope WHERE kid = ? AND log = ? AND seq >= ? ORDER BY seq"
+        rows = self._db.execute(query, (kid, log, next_seq))
         for (seq,) in rows:
             if seq == next_seq:
                 next_seq += 1
@@ -79,6 +81,7 @@ class HubStore:
                 ranges[-1] = (ranges[-1][0], seq)
             else:
                 ranges.append((seq, seq))
+        self._next[(kid, log)] = next_seq
         return next_seq, ranges
 
     def logs(self) -> list[tuple[bytes, int]]:
@@ -116,7 +119,12 @@ class Hub:
     """
 
     def __init__(
-        self, store: HubStore, signer: Signer, keys: Mapping[bytes, bytes], utc_ms: Callable[[], int], behaviour: Behaviour
+        self,
+        store: HubStore,
+        signer: Signer,
+        keys: Mapping[bytes, bytes],
+        utc_ms: Callable[[], int],
+        behaviour: Behaviour,
     ) -> None:
         self.store, self.behaviour = store, behaviour
         self._signer, self._keys, self._utc_ms = signer, keys, utc_ms
@@ -152,7 +160,9 @@ class Hub:
         answers = []
         for kid, log in sorted(names):
             next_seq, ranges = self.store.held(kid, log)
-            answers.append(sign_answer(self._signer, HubAnswer(kid, log, next_seq, ranges, self._utc_ms(), nonce)))
+            answers.append(
+                sign_answer(self._signer, HubAnswer(kid, log, next_seq, tuple(ranges), self._utc_ms(), nonce))
+            )
         return b"".join(answers)
 
     async def _batches(self, request: Request) -> Response:
@@ -190,15 +200,17 @@ class Hub:
 
 def _split(body: bytes, outcome: Outcome) -> Iterator[bytes]:
     """The slices of a CBOR sequence; what follows a malformed item cannot be told apart and is refused with it."""
-    at, index = 0, 0
-    while at < len(body):
+    slices, index = split_sequence(body), 0
+    while True:
         try:
-            _, following = cbor.decode_at(body, at)
+            cose = next(slices, None)
         except WireError as error:
             outcome.refused.append({"index": index, "reason": error.reason, "detail": error.detail})
             return
-        yield body[at:following]
-        at, index = following, index + 1
+        if cose is None:
+            return
+        yield cose
+        index += 1
 
 
 async def _read_bounded(request: Request) -> bytes | None:

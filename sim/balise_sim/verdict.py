@@ -8,11 +8,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from balise_sim.hub import HubStore
 from balise_wire.envelope import verify_envelope
 from balise_wire.errors import WireError
 from balise_wire.items import Anchor, Loss, Manifest, Readings
-
-from balise_sim.hub import HubStore
 
 HOME_LOG = 0
 CONSOLE_DELAY_MS = 5_000  # between a row's grid time and its `kept` line: the sensors take their time to answer
@@ -77,7 +76,7 @@ def kept_row(node: str, at_ms: int, line: str) -> KeptRow | None:
 class _HubLog:
     """What one log of the hub says, gathered item by item."""
 
-    manifests: dict[int, dict[str, object]] = field(default_factory=dict)
+    manifests: dict[int, dict[object, object]] = field(default_factory=dict)
     anchors: dict[int, Anchor] = field(default_factory=dict)
     readings: list[Readings] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
@@ -165,9 +164,9 @@ def _judge_node(kept: list[KeptRow], at_hub: list[HubRow], losses: list[Loss], v
         else:
             verdict.lost.append(row)
     known = Counter((row.utc_ms, row.values) for row in at_hub)
-    for row in unclaimed:
-        if known[(row.utc_ms, row.values)] > 1:
-            verdict.duplicated.append(row)
+    for extra in unclaimed:
+        if known[(extra.utc_ms, extra.values)] > 1:
+            verdict.duplicated.append(extra)
         else:
             verdict.unannounced += 1
 
@@ -189,5 +188,8 @@ def _same(kept: KeptRow, row: HubRow) -> bool:
 
 
 def _declares(loss: Loss, row: KeptRow) -> bool:
+    """A loss names a span of time; one that names a span of frames or of an unknown clock declares no row by itself."""
     at_s = row.at_ms // 1000 if row.utc_s is None else row.utc_s
-    return bool(loss.node == row.node and loss.first <= at_s <= loss.last)
+    if isinstance(loss.first, list) or isinstance(loss.last, list):
+        return False
+    return loss.node == row.node and loss.first <= at_s <= loss.last

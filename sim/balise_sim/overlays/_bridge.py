@@ -1,0 +1,160 @@
+"""The VM's end of the bridge: one request, one reply, and the board's clock in between.
+
+Promises: `now_us` never goes back; every reply may move it forward; a look at the clock costs LOOK_US, so that busy
+loops end; due timers and pin handlers run inside calls and waits. Leaves to others: what a request means (the host)
+and how firmware sees it (machine, network, socket, time, select). The layout of both headers is in bridge.py.
+"""
+
+import array
+import struct
+
+from micropython import const
+
+HELLO = const(1)
+WAIT = const(2)
+FINISH = const(3)
+RESET = const(4)
+WATCHDOG = const(5)
+CLOCK = const(6)
+RANDOM = const(7)
+FLASH = const(8)
+READY = const(9)
+PIN = const(10)
+EVENTS = const(11)
+I2C_OPEN = const(12)
+I2C = const(13)
+I2C_SCAN = const(14)
+UART_OPEN = const(15)
+UART_WRITE = const(16)
+UART_IDLE = const(17)
+FETCH = const(18)
+WLAN = const(20)
+RESOLVE = const(21)
+SOCKET = const(22)
+CONNECT = const(23)
+SEND = const(24)
+CLOSE = const(25)
+LOOK_US = const(3)
+SHORT_US = const(5000)  # a pause up to this long is counted here, without asking the host
+LEAD_US = const(20000)  # how far this clock may run before the host is asked
+HEADER_BYTES = const(24)
+ROOM_BYTES = const(512)
+FOREVER = const(-1)
+
+now_us = 0
+rtc_us = 0  # board time (microseconds since the board's epoch) minus now_us
+settings = {}
+data = b""  # what came with the last reply
+pin_handlers = {}
+timers = []  # running machine.Timer objects; each has due_us and fire()
+
+_sync_by_us = LEAD_US
+_link = open(3, "r+b", buffering=0)
+_request = bytearray(HEADER_BYTES + ROOM_BYTES)
+_view = memoryview(_request)
+_header = _view[:HEADER_BYTES]
+_reply = array.array("q", (0, 0, 0))
+
+
+def call(op, handle=0, small=0, value=0, payload=b""):
+    """Asks the host; returns its value and leaves its bytes in `data`. Raises OSError with the host's errno."""
+    global now_us, data
+    size = len(payload)
+    struct.pack_into("<BBHIqq", _request, 0, op, handle, small, size, now_us, value)
+    if not size:
+        _link.write(_header)
+    elif size <= ROOM_BYTES:
+        end = HEADER_BYTES + size
+        _request[HEADER_BYTES:end] = payload
+        _link.write(_view[:end])
+    else:
+        _link.write(_header)
+        _link.write(payload)
+    _link.readinto(_reply)
+    now_us = _reply[0]
+    answer = _reply[1]
+    extent = _reply[2]
+    size = extent & 0xFFFFFFFF
+    data = _link.read(size) if size else b""
+    if extent >> 32:
+        _run_handlers()
+    if answer < 0:
+        raise OSError(-answer)
+    return answer
+
+
+def call_into(op, handle, small, payload, target):
+    """As `call`, for a reply of exactly len(target) bytes, which lands in `target`."""
+    global now_us
+    struct.pack_into("<BBHIqq", _request, 0, op, handle, small, len(payload), now_us, len(target))
+    end = HEADER_BYTES + len(payload)
+    _request[HEADER_BYTES:end] = payload
+    _link.write(_view[:end])
+    _link.readinto(_reply)
+    now_us = _reply[0]
+    answer = _reply[1]
+    pending = _reply[2] >> 32
+    if answer >= 0:
+        _link.readinto(target)
+    if pending:
+        _run_handlers()
+    if answer < 0:
+        raise OSError(-answer)
+
+
+def look():
+    """The time now, after the cost of looking."""
+    global now_us
+    now_us += LOOK_US
+    if now_us > _sync_by_us:
+        wait(now_us)
+    return now_us
+
+
+def pause(duration_us):
+    """Lets time pass; timers and pin handlers run meanwhile."""
+    global now_us
+    end_us = now_us + duration_us
+    if duration_us <= SHORT_US and not timers and end_us <= _sync_by_us:
+        now_us = end_us
+        return
+    wait(end_us)
+    while now_us < end_us:
+        wait(end_us)
+
+
+def wait(until_us, interest=b""):
+    """Waits until then (FOREVER: no end), or until one of the handles in `interest` is ready, or a handler ran.
+
+    The ready handles are in `data`, as Stream.feed_from reads them.
+    """
+    global _sync_by_us
+    end_us = until_us
+    for timer in timers:
+        if end_us == FOREVER or timer.due_us < end_us:
+            end_us = timer.due_us
+    call(WAIT, 0, 0, end_us, interest)
+    _sync_by_us = now_us + LEAD_US
+    if timers:
+        _run_timers()
+
+
+def _run_timers():
+    global data
+    kept = data
+    for timer in timers[:]:
+        if timer.due_us <= now_us and timer in timers:
+            timer.fire()
+    data = kept
+
+
+def _run_handlers():
+    global data
+    kept = data
+    call(EVENTS)
+    changes = data
+    for at in range(0, len(changes), 2):
+        handler = pin_handlers.get(changes[at])
+        if handler:
+            handler(changes[at + 1])
+    data = kept

@@ -1,0 +1,103 @@
+"""What UART and socket objects share: bytes that the host pushed, and what is known about readiness.
+
+Promises: bytes come out in order and once. The host pushes whole buffers with a wake-up, so most reads need no call.
+Leaves to others: opening and writing.
+"""
+
+import io
+
+import _bridge
+from micropython import const
+
+READABLE = const(1)
+WRITABLE = const(4)
+ERROR = const(8)
+END = const(16)  # nothing will follow what was received
+POLL = const(3)  # MP_STREAM_POLL
+CLOSED = const(4)  # MP_STREAM_CLOSE
+EINVAL = const(22)
+
+
+class Stream(io.IOBase):
+    def __init__(self, handle):
+        self._handle = handle
+        self._received = b""
+        self._flags = 0
+
+    def _ready(self, mask):
+        """Which of the events in `mask` are known to hold; errors and the end count as readable, as in poll()."""
+        flags = self._flags & (WRITABLE | ERROR)
+        if self._received or self._flags & (ERROR | END):
+            flags |= READABLE
+        return flags & (mask | ERROR)
+
+    def _feed(self, flags, received):
+        self._flags = flags
+        if received:
+            self._received = self._received + received if self._received else received
+
+    def _interest(self, mask):
+        """This stream in the payload of WAIT: handle, events, bytes already here."""
+        return bytes((self._handle, mask, len(self._received) & 255, len(self._received) >> 8))
+
+    def _fetch(self):
+        flags = _bridge.call(_bridge.FETCH, self._handle, len(self._received))
+        self._feed(flags, _bridge.data)
+
+    def _take(self, count):
+        received = self._received
+        if count >= len(received):
+            self._received = b""
+            return received
+        self._received = received[count:]
+        return received[:count]
+
+    def _await(self, mask, deadline_us):
+        """Waits for one of the events; False when the deadline (FOREVER: none) came first."""
+        while not self._ready(mask):
+            if deadline_us != _bridge.FOREVER and _bridge.now_us >= deadline_us:
+                return False
+            _bridge.wait(deadline_us, self._interest(mask))
+            feed((self,))
+        return True
+
+    def read(self, count=-1):
+        raise OSError(EINVAL)
+
+    def readinto(self, target, count=-1):
+        """As the board's: the number of bytes read, or None when nothing is here yet."""
+        wanted = len(target) if count < 0 else min(count, len(target))
+        found = self.read(wanted)
+        if found is None:
+            return None
+        target[: len(found)] = found
+        return len(found)
+
+    def _take_line(self):
+        end = self._received.find(b"\n") + 1
+        return self._take(end if end else len(self._received))
+
+    def ioctl(self, request, argument):
+        if request == POLL:
+            return self._ready(argument)
+        if request == CLOSED:
+            self.close()
+            return 0
+        return -EINVAL
+
+    def close(self):
+        pass
+
+
+def feed(streams):
+    """Hands the bytes of the last WAIT to the streams they are for: (handle, flags, size, bytes) each."""
+    data = _bridge.data
+    at = 0
+    while at < len(data):
+        handle, flags, size = data[at], data[at + 1], data[at + 2] | data[at + 3] << 8
+        at += 4
+        for stream in streams:
+            if stream._handle == handle:
+                stream._feed(flags, data[at : at + size])
+                break
+        at += size

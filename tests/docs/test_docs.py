@@ -1,0 +1,93 @@
+"""The documents say what the code does: commands, keys, reasons, links and versions are checked against it."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from balise_wire.errors import REASONS
+
+ROOT = Path(__file__).parent.parent.parent
+DOCUMENTS = sorted(p for p in ROOT.rglob("*.md") if not any(part.startswith(".") for part in p.relative_to(ROOT).parts))
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def fences(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def levels(text: str) -> list[str]:
+    bare = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"^(#+) ", bare, re.MULTILINE)
+
+
+def test_readme_opens_with_a_transcript() -> None:
+    head = "\n".join(read("README.md").splitlines()[:30])
+    assert fences(head + "\n```", "text"), "no ```text transcript in the first 30 lines"
+
+
+def test_the_french_readme_says_the_same() -> None:
+    english, french = read("README.md"), read("README.fr.md")
+    assert levels(english) == levels(french)
+    for language in ("sh", "text"):
+        assert fences(english, language) == fences(french, language)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_make_commands_exist(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+    named = set(re.findall(r"`make ([a-z]+)", path.read_text(encoding="utf-8")))
+    assert named <= targets
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_named_files_exist(path: Path) -> None:
+    """A path of ours in back-quotes is a path that exists."""
+    rooms = "wire|firmware|gateway|boards|sim|tools|tests"
+    for named in re.findall(rf"`((?:{rooms})/[\w./-]*\w/?)`", path.read_text(encoding="utf-8")):
+        assert (ROOT / named).exists(), f"{path.name} names {named}"
+
+
+def commands(app: typer.Typer) -> Iterator[str]:
+    def walk(command: object, words: tuple[str, ...]) -> Iterator[str]:
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            yield " ".join(words)
+            return
+        for name, child in inner.items():
+            yield from walk(child, (*words, name))
+
+    return walk(typer.main.get_command(app), ("balise",))
+
+
+def test_every_command_is_documented() -> None:
+    from balise_tools.main import app
+
+    text = read("tools/README.md")
+    for command in commands(app):
+        assert f"`{command}" in text, f"{command} is not in tools/README.md"
+
+
+def test_every_wire_reason_is_documented() -> None:
+    for reason in REASONS:
+        assert f"`{reason}`" in read("wire/SPEC.md"), f"{reason} is not in wire/SPEC.md"
+
+
+def test_version_and_changelog_agree() -> None:
+    version = tomllib.loads(read("pyproject.toml"))["project"]["version"]
+    newest = re.search(r"^## (\S+)", read("CHANGELOG.md"), re.MULTILINE)
+    assert newest is not None
+    assert newest.group(1) == version
