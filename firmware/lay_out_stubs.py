@@ -20,7 +20,7 @@ def lay_out(folder: Path) -> int:
     for package in PACKAGES:
         for file in importlib.metadata.files(package) or ():
             link = folder / file
-            if file.suffix != ".pyi" and file.name != "VERSIONS" or link.exists():
+            if (file.suffix != ".pyi" and file.name != "VERSIONS") or link.exists():
                 continue
             link.parent.mkdir(parents=True, exist_ok=True)
             os.symlink(Path(str(file.locate())).resolve(), link)
