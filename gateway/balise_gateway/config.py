@@ -1,0 +1,155 @@
+"""The configuration: one TOML file to frozen dataclasses.
+
+Promises that a file either becomes a whole `Config` or raises ConfigError with file, key and choices; that no secret is
+in any repr; and that `key_table` lists every key there is. Leaves the keys of ingests and hubs to their own modules.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+from balise_gateway import hubs, ingests, plugins, settings
+from balise_gateway.errors import ConfigError
+from balise_gateway.hubs import HubSettings
+from balise_gateway.settings import Key, KeyDoc
+from balise_wire.frames import FrameKeys
+
+HOME_LOG = 0
+NODE_URN = "urn:dev:"  # RFC 9039
+_SECTIONS = ("gateway", "ingest", "node", "hub", "page")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewaySettings:
+    """[gateway]"""
+
+    data_dir: Annotated[Path, Key("where the journal and the signing key lie")]
+    commit_s: Annotated[float, Key("the longest that a frame waits in memory before it is on disk", least=0.01)] = 60.0
+    home_batch_s: Annotated[float, Key("how often the home log is closed into an envelope", least=0.01)] = 3600.0
+    clock_uncertainty_ms: Annotated[
+        int | None, Key("believe the system's clock within this, whatever NTP says; unset: ask the kernel", least=0)
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeSettings:
+    """[[node]]"""
+
+    name: Annotated[str, Key('the node\'s URN, such as "urn:dev:ops:b4115e-air-01"')]
+    key: Annotated[bytes, Key("the key that the node was given", size_bytes=16)] = field(repr=False)
+
+    def problem(self) -> str | None:
+        if self.name.startswith(NODE_URN) and self.name.isprintable() and " " not in self.name:
+            return None
+        return f"name = {self.name!r}: must be a URN that starts with {NODE_URN} (RFC 9039)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageSettings:
+    """[page]"""
+
+    host: Annotated[str, Key("the address of the station page; 0.0.0.0 shows it to the whole network")] = "127.0.0.1"
+    port: Annotated[int, Key("the TCP port of the station page", least=1, most=65_535)] = 8080
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that the file says. `ingests` and `hubs` hold the `Settings` of their own modules."""
+
+    file: str
+    gateway: GatewaySettings
+    ingests: tuple[Any, ...]
+    nodes: tuple[NodeSettings, ...]
+    hubs: tuple[HubSettings, ...]
+    page: PageSettings | None
+
+
+def load(path: Path) -> Config:
+    """Reads a configuration file. A relative data_dir counts from the file's folder. Raises ConfigError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); name another with -c") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text") from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Config:
+    """The configuration that this text says; `path` is where it lies."""
+    file = path.name
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: not TOML: {error}") from error
+    settings.refuse_unknown(table, list(_SECTIONS), "top level", file)
+    if "gateway" not in table:
+        raise ConfigError(f'{file}: the section [gateway] is missing; it needs data_dir = "..."')
+    gateway = settings.build(GatewaySettings, table["gateway"], "gateway", file)
+    config = Config(
+        file=file,
+        gateway=_placed(gateway, path.parent),
+        ingests=tuple(_plugged(table, "ingest", ingests, file)),
+        nodes=tuple(settings.build(NodeSettings, entry, where, file) for where, entry in _entries(table, "node", file)),
+        hubs=tuple(_plugged(table, "hub", hubs, file)),
+        page=settings.build(PageSettings, table["page"], "page", file) if "page" in table else None,
+    )
+    _check_whole(config)
+    return config
+
+
+def key_table() -> dict[str, list[KeyDoc]]:
+    """Every key of every section, by the section's name: what the documentation must list."""
+    table = {
+        "gateway": settings.keys_of(GatewaySettings),
+        "node": settings.keys_of(NodeSettings),
+        "page": settings.keys_of(PageSettings),
+    }
+    for section, package in (("ingest", ingests), ("hub", hubs)):
+        for kind in plugins.kinds(package):
+            table[f"{section} {kind}"] = settings.keys_of(plugins.load(package, kind).Settings)
+    return table
+
+
+def _placed(gateway: GatewaySettings, folder: Path) -> GatewaySettings:
+    return replace(gateway, data_dir=folder / gateway.data_dir)  # an absolute data_dir stays as it is
+
+
+def _entries(table: dict[str, Any], section: str, file: str) -> Iterator[tuple[str, object]]:
+    entries = table.get(section, [])
+    if not isinstance(entries, list):
+        raise ConfigError(f"{file}: {section}: write [[{section}]] with double brackets, once for each")
+    for number, entry in enumerate(entries, start=1):
+        yield f"{section} {number}", entry
+
+
+def _plugged(table: dict[str, Any], section: str, package: ModuleType, file: str) -> Iterator[Any]:
+    choices = plugins.kinds(package)
+    for where, entry in _entries(table, section, file):
+        kind = entry.get("kind") if isinstance(entry, dict) else None
+        if kind not in choices:
+            said = f"kind = {kind!r}" if kind is not None else "the key 'kind' is missing"
+            raise ConfigError(f"{file}: {where}: {said}; choose one of: {', '.join(choices)}")
+        yield settings.build(plugins.load(package, str(kind)).Settings, entry, where, file)
+
+
+def _check_whole(config: Config) -> None:
+    if not config.ingests:
+        raise ConfigError(f'{config.file}: no [[ingest]]: nothing could arrive; try kind = "mqtt_listener"')
+    _refuse_twice(config, "node", "name", [node.name for node in config.nodes])
+    _refuse_twice(config, "node", "key", [FrameKeys(node.key).kid for node in config.nodes])
+    _refuse_twice(config, "hub", "name", [hub.name for hub in config.hubs])
+    _refuse_twice(config, "hub", "log", [hub.log for hub in config.hubs])
+
+
+def _refuse_twice(config: Config, section: str, name: str, values: list[Any]) -> None:
+    for number, value in enumerate(values, start=1):
+        first = values.index(value) + 1
+        if first < number:
+            same = "" if name == "key" else f" = {value!r}"  # a key is a secret
+            raise ConfigError(
+                f"{config.file}: {section} {number}: {name}{same} is that of {section} {first}; each needs its own"
+            )

@@ -1,0 +1,77 @@
+"""The errors of this room, one tree. Each says what, where, and what to try; none carries a secret.
+
+Exception
+  GatewayError
+    ConfigError            the configuration file: file, key, choices
+    KeyFileError           the signing key's file: permissions or length
+    MissingExtra           a library that an optional part needs is not installed
+    JournalError
+      JournalUnavailable   the disk refuses: full, read-only, no such folder; worth trying again
+      JournalDamaged       the file is there and is not what was written
+    HubError               a delivery that did not happen; nothing was moved
+      HubAway              no answer, or "not now": later, at the earliest after `retry_after_s`
+      HubTooLarge          fewer bytes in one request, please
+      HubRefused           some envelopes were refused, each with its reason
+      HubUntrusted         an answer that is not signed by this hub for this request
+"""
+
+from collections.abc import Mapping
+
+
+class GatewayError(Exception):
+    """Any error that this room raises on purpose."""
+
+
+class ConfigError(GatewayError):
+    """A configuration that cannot be used; the text names file, key and choices."""
+
+
+class KeyFileError(GatewayError):
+    """The signing key's file cannot be used; the text says what to do with it."""
+
+
+class MissingExtra(GatewayError):
+    """An optional library is not installed; the text names the extra that brings it."""
+
+    def __init__(self, part: str, library: str, extra: str) -> None:
+        super().__init__(f"{part} needs {library}: pip install 'balise[{extra}]'")
+
+
+class JournalError(GatewayError):
+    """The journal cannot be used now."""
+
+
+class JournalUnavailable(JournalError):
+    """The disk refuses; what was to be written was not written at all."""
+
+
+class JournalDamaged(JournalError):
+    """The journal's file holds other bytes than were written into it."""
+
+
+class HubError(GatewayError):
+    """A delivery that did not happen."""
+
+
+class HubAway(HubError):
+    """No answer, or an answer that says "not now"."""
+
+    def __init__(self, what: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(what)
+        self.retry_after_s = retry_after_s
+
+
+class HubTooLarge(HubError):
+    """The hub wants fewer bytes in one request."""
+
+
+class HubRefused(HubError):
+    """Some envelopes were refused: `reasons` by their index in the batch; the hub kept the others."""
+
+    def __init__(self, what: str, reasons: Mapping[int, str]) -> None:
+        super().__init__(what)
+        self.reasons = dict(reasons)
+
+
+class HubUntrusted(HubError):
+    """An answer that is not signed by this hub for this request: it proves nothing."""

@@ -1,0 +1,80 @@
+"""Where batches go. The contract `Hub`, and one module per kind, found by its name.
+
+A hub adapter moves envelopes that are signed, stored and final: it never changes one. It declares what its hub can do,
+and answers what the hub now holds; the uplink decides what to send next.
+
+A kind is a module with two names: `Settings`, a frozen dataclass of configuration keys that inherits `HubSettings`, and
+`Hub`, a class that fulfils the contract and is made with `Hub(settings, identity, transport, dice)`. It imports heavy
+libraries when it is used, not before.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, Protocol
+
+from balise_gateway.settings import Key
+
+DEFAULT_BATCH_S = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubSettings:
+    """What every [[hub]] has."""
+
+    name: Annotated[str, Key("what to call this hub in status and messages")]
+    kind: Annotated[str, Key("which protocol it speaks")]
+    log: Annotated[int, Key("the number of its log, never used for another hub", least=1, most=2**31)]
+    batch_s: Annotated[float, Key("how often readings are closed into a signed envelope", least=0.01)] = DEFAULT_BATCH_S
+    form: Annotated[Literal["rice", "array"], Key("columns as Rice bits (few bytes) or plain arrays")] = "rice"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One envelope, as it lies in the journal."""
+
+    seq: int
+    cose: bytes
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What the hub says it holds of this log: all below `next_seq`, and the ranges (first, last) beyond."""
+
+    next_seq: int
+    ranges: tuple[tuple[int, int], ...] = ()
+
+    def has(self, seq: int) -> bool:
+        return seq < self.next_seq or any(first <= seq <= last for first, last in self.ranges)
+
+    @property
+    def highest(self) -> int:
+        """The highest seq held, 0 for none."""
+        return max(self.next_seq - 1, *(last for _, last in self.ranges)) if self.ranges else self.next_seq - 1
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a hub can do. The uplink reads this, and never the hub's name."""
+
+    accepts_past: bool  # takes readings of last week
+    idempotent: bool  # a repeat is harmless
+    ordered: bool  # wants rising seq
+    batch_limit_bytes: int  # the most in one request
+
+
+class Hub(Protocol):
+    """A way out. Two methods and the traits; a constructor that only builds."""
+
+    traits: Traits
+
+    async def deliver(self, batch: Sequence[Stored]) -> Holding:
+        """Sends these envelopes and returns what the hub now holds, proved as well as its protocol allows.
+
+        Raises HubAway (no answer, or "later"), HubTooLarge (send less), HubRefused (some are refused for a reason, the
+        others are kept), HubUntrusted (an answer that proves nothing). After an error nothing is known to have arrived.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Closes its connections; may be called twice."""
+        ...
