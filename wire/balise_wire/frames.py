@@ -6,7 +6,12 @@ shows, and was not changed. Leaves to window.py whether it was there before, to 
 
 from balise_wire import cbor, ccm, checks, hkdf
 from balise_wire.errors import WireError
-from balise_wire.items import Item, Readings, unpack_item
+
+TYPE_CHECKING = False  # MicroPython has no typing; type checkers take the name for true
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from balise_wire.items import Item, Readings
 
 MAX_FRAME_BYTES = 4096
 KEY_BYTES = 16
@@ -41,7 +46,7 @@ class FrameKeys:
 class Frame:
     """What a node said: `items` under the name (boot, count)."""
 
-    def __init__(self, boot: int, count: int, items: list[Item | Readings]) -> None:
+    def __init__(self, boot: int, count: int, items: "list[Item | Readings]") -> None:
         self.boot = boot
         self.count = count
         self.items = items
@@ -78,17 +83,19 @@ class Ack:
         return f"Ack{tuple(self.pack())!r}"
 
 
-def seal_frame(keys: FrameKeys, boot: int, count: int, items: list[Item | Readings] | list[object]) -> bytes:
+def seal_frame(keys: FrameKeys, boot: int, count: int, items: "Sequence[Item | Readings | list[object]]") -> bytes:
     """A frame of these items (objects, or arrays that were packed before). Never seal twice under one name."""
     name = _name(boot, count)
     members: list[object] = [boot, count]
     for item in items:
-        members.append(item.pack() if isinstance(item, (Item, Readings)) else item)
+        members.append(item if isinstance(item, list) else item.pack())
     return _seal(keys.up, keys.kid, name, cbor.encode(members))
 
 
 def open_frame(keys: FrameKeys, data: bytes) -> Frame:
     """The frame that these bytes are."""
+    from balise_wire.items import unpack_item  # not needed by a node, whose memory is small
+
     name, body = _open(keys.up, keys.kid, data)
     members = checks.array(cbor.decode(body), "frame")
     if len(members) < 3:
