@@ -121,7 +121,7 @@ def speed_table(rows: Rows) -> list[str]:
     return [
         "## Signing and verifying",
         "",
-        "Readings per second of processor time, 300 in an envelope; the limit is a bare Ed25519 signature of 300 bytes.",
+        "Readings per second of processor time, 300 in an envelope; the limit is a bare signature of 300 bytes.",
         "",
         "| what | readings/s | share of the limit |",
         "|---|---|---|",
