@@ -148,7 +148,7 @@ class TestBme280:
         assert data[:3] == b"\x80\0\0" != data[3:6]
 
     def test_oversampling_adds_bits(self) -> None:
-        """DS 3.4.1, 3.4.3: 16 bits at x1, 20 at x16, where pressure steps by 0.16 Pa."""
+        """DS 3.4.2, 3.4.3: 16 bits at x1, 20 at x16, where pressure steps by 0.16 Pa."""
         model = bme280.Model()
         model.set_channel("pressure", 98765.4)
         model.write(bytes((0xF4, 0xB5)), 0)

@@ -63,7 +63,7 @@ def nearest(value: float, bits: int, curve: Callable[[int], float]) -> int:
 
 
 class Model(RegisterDevice):
-    CHANNELS: ClassVar[Mapping[str, Quantity]] = {  # DS tables 1 to 4; pressure at oversampling x1, 16 bits (DS 3.4.1)
+    CHANNELS: ClassVar[Mapping[str, Quantity]] = {  # DS tables 1 to 4; pressure at oversampling x1, 16 bits (DS 3.4.2)
         "temperature": Quantity(-40.0, 85.0, 0.01, 15.0),
         "humidity": Quantity(0.0, 100.0, 0.008, 60.0),
         "pressure": Quantity(30000.0, 110000.0, 2.62, 101325.0),
