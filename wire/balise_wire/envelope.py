@@ -13,6 +13,7 @@ from balise_wire import cbor, checks, cose
 from balise_wire.errors import WireError
 from balise_wire.items import Item, Readings, unpack_item
 
+MAX_VALUES = 1 << 20  # of all rows and columns of an envelope
 MAX_NONCE_BYTES = 64
 _ANSWER = 32  # first member of an answer; an envelope has its log there, and bytes never follow a log
 
@@ -63,14 +64,25 @@ def sign_envelope(signer: Signer, log: int, seq: int, packed_items: list[list[ob
     _check_name(log, seq)
     if not packed_items:
         raise WireError("malformed", "an envelope holds one item or more")
-    return signer.sign(cbor.encode([log, seq, *packed_items]))
+    data = signer.sign(cbor.encode([log, seq, *packed_items]))
+    if len(data) > cose.MAX_MESSAGE_BYTES:
+        raise WireError("too large", f"{len(data)} bytes; at most {cose.MAX_MESSAGE_BYTES}: sign fewer items at once")
+    return data
 
 
 def verify_envelope(data: bytes, keys: Mapping[bytes, bytes]) -> Envelope:
     """The envelope, if one of `keys` (raw public keys by key id) signed it."""
     kid, payload = cose.verify1(data, keys)
     log, seq, arrays = _opened(payload)
-    return Envelope(kid, log, seq, [unpack_item(array) for array in arrays])
+    items: list[Item | Readings] = []
+    values = 0
+    for array in arrays:
+        item = unpack_item(array)
+        items.append(item)
+        values += len(item.times) * len(item.columns) if isinstance(item, Readings) else 0
+        if values > MAX_VALUES:
+            raise WireError("too large", f"more than {MAX_VALUES} values in one envelope")
+    return Envelope(kid, log, seq, items)
 
 
 def peek_name(data: bytes) -> tuple[bytes, int, int]:

@@ -8,6 +8,7 @@ from balise_wire import cbor, checks, rice
 from balise_wire.errors import WireError
 
 FLAGS = (1, 2, 3, 4, 9)  # QARTOD: pass, not evaluated, suspect, fail, missing
+MAX_ROWS = 65536  # so that a few bits cannot ask for much memory
 _MAX_PERIOD = 0xFFFFFFFF
 
 
@@ -50,6 +51,8 @@ class Readings:
         n = len(self.times)
         if not n or not self.columns:
             raise WireError("malformed", "readings need a row and a column")
+        if n > MAX_ROWS:
+            raise WireError("too large", f"{n} rows in one item; at most {MAX_ROWS}")
         if period is None:
             period = _common_gap(self.times)
         start = self.times[0]
@@ -159,16 +162,12 @@ def _start(value: object) -> tuple[int | None, int]:
 def _row_count(rows: object) -> int:
     """How many rows are promised. unpack() makes room for them only after the columns proved to hold as many."""
     if isinstance(rows, list):
-        if len(rows) == 2 and isinstance(rows[1], bytes):
-            return _at_least_one(rows[0])
-        return len(rows) + 1
-    return _at_least_one(rows)
-
-
-def _at_least_one(rows: object) -> int:
+        rows = rows[0] if len(rows) == 2 and isinstance(rows[1], bytes) else len(rows) + 1
     n = checks.uint(rows, "row count")
     if not n:
         raise WireError("malformed", "readings without a row")
+    if n > MAX_ROWS:
+        raise WireError("too large", f"{n} rows in one item; at most {MAX_ROWS}")
     return n
 
 

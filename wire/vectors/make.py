@@ -189,8 +189,7 @@ def items() -> Case:
         ("gaps that lead before 1970", [0, 1, 100, 10, [-111], [27, 0]]),
         ("gaps that lead beyond 63 bits", [0, 1, 2**63 - 1, 10, 2, [27, 0]]),
         ("Rice gaps cut short", [0, 1, 100, 10, [3, b""], [27, 0, 0]]),
-        ("Rice gaps of 2**62 rows", [0, 1, 100, 10, [2**62, b"\0"], b"\0"]),
-        ("2**62 rows on the grid", [0, 1, 100, 10, 2**62, b"\0"]),
+        ("more rows than the bits of a column", [0, 1, 100, 10, 9, b"\x80"]),
         ("a value of 33 bits", [*one[:5], [2**31]]),
         ("differences that leave 32 bits", [0, 1, 100, 10, 2, [2**31 - 1, 1]]),
         ("text for a value", [*one[:5], ["27"]]),
@@ -216,7 +215,13 @@ def items() -> Case:
         ("a visit that is no map", [4, []]),
         ("a carried envelope that is no bytes", [7, [18]]),
     ]
-    return {"refused": [{"why": why, "error": "malformed", "data": dumps(item).hex()} for why, item in bad]}
+    large: list[tuple[str, object]] = [
+        ("65537 rows on the grid", [0, 1, 100, 10, 65537, bytes(9000)]),
+        ("2**62 rows on the grid", [0, 1, 100, 10, 2**62, b"\0"]),
+        ("Rice gaps of 2**62 rows", [0, 1, 100, 10, [2**62, b"\0"], b"\0"]),
+    ]
+    told = [(why, "malformed", item) for why, item in bad] + [(why, "too large", item) for why, item in large]
+    return {"refused": [{"why": why, "error": error, "data": dumps(item).hex()} for why, error, item in told]}
 
 
 # --- the log ---------------------------------------------------------------------------------------------------------
