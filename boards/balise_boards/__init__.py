@@ -87,7 +87,7 @@ def parse_board(name: str, text: str) -> Board:
     except tomllib.TOMLDecodeError as broken:
         raise BoardError(f"{where}: {broken}") from broken
     buses = tuple(_bus(where, entry) for entry in table.pop("bus", []))
-    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     known = set(Board.__dataclass_fields__) - {"name", "buses"}
     wrong = sorted(known ^ set(fields))
     if wrong:

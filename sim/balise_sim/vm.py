@@ -91,7 +91,10 @@ class ForkingSource:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # A session of its own: Ctrl-C at a terminal is for the world, which then ends the VMs
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "balise_sim.zygote"], stdin=theirs, start_new_session=True, env=_clean_environment()
+            [sys.executable, "-m", "balise_sim.zygote"],
+            stdin=theirs.fileno(),
+            start_new_session=True,
+            env=_clean_environment(),
         )
         theirs.close()
         if not self._control.recv(MESSAGE_BYTES):
@@ -121,7 +124,7 @@ class ForkingSource:
         self._control.close()
         self._process.wait()
 
-    def _ask(self, request: list[Any], ancillary: Sequence[tuple[int, int, array.array[int]]] = ()) -> dict[str, int]:
+    def _ask(self, request: list[Any], ancillary: "Sequence[tuple[int, int, array.array[int]]]" = ()) -> dict[str, int]:
         self._control.sendmsg([json.dumps(request).encode()], ancillary)
         answer = self._control.recv(MESSAGE_BYTES)
         if not answer:

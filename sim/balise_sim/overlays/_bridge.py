@@ -49,7 +49,7 @@ pin_handlers = {}
 timers = []  # running machine.Timer objects; each has due_us and fire()
 
 _sync_by_us = LEAD_US
-_link = open(3, "r+b", buffering=0)
+_link = open(3, "r+b", buffering=0)  # noqa: SIM115 - open as long as the board lives
 _request = bytearray(HEADER_BYTES + ROOM_BYTES)
 _view = memoryview(_request)
 _header = _view[:HEADER_BYTES]

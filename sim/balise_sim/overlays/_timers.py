@@ -19,7 +19,7 @@ class RTC:
             self.init(datetime)
 
     def init(self, datetime):
-        year, month, day, hour, minute, second = (tuple(datetime) + (0, 0, 0, 0, 0, 0))[:6]
+        year, month, day, hour, minute, second = (list(datetime) + [0] * 6)[:6]
         self.datetime((year, month, day, 0, hour, minute, second, 0))
 
     def datetime(self, datetimetuple=None):

@@ -74,7 +74,7 @@ class WLAN:
         return tuple(_bridge.data.decode().split("\n"))
 
     def ipconfig(self, *names, **settings):
-        """As the board's: `addr4` gives (address, mask), `gw4` the gateway; settings are accepted and change nothing."""
+        """`addr4` gives (address, mask), `gw4` the gateway; settings are accepted and change nothing."""
         if settings:
             return None
         address, mask, gateway, _ = self.ifconfig()

@@ -16,7 +16,7 @@ _ENOENT = const(2)
 _FRESH_US = const(1000)  # what WAIT said is taken as true for so long
 
 
-class poll:  # noqa: N801 - the board's name
+class poll:
     def __init__(self):
         self._objects = []
         self._masks = []

@@ -21,7 +21,7 @@ def getaddrinfo(host, port, af=0, type=0, proto=0, flags=0):
     return [(AF_INET, SOCK_STREAM, 0, "", (_bridge.data.decode(), port))]
 
 
-class socket(Stream):  # noqa: N801 - the board's name
+class socket(Stream):
     def __init__(self, af=AF_INET, type=SOCK_STREAM, proto=IPPROTO_TCP):
         if af != AF_INET or type != SOCK_STREAM:
             raise OSError(_EOPNOTSUPP)

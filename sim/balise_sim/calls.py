@@ -1,0 +1,179 @@
+"""What each request of a VM means: a table from op to handler, for one node and one boot.
+
+Promises: every op of bridge.Op has a handler; a handler answers with bytes, an errno and a duration, or parks the VM.
+Leaves to others: the devices (buses.py), the network (station.py), the boot itself (node.py).
+"""
+
+import errno
+import json
+import struct
+from typing import TYPE_CHECKING, Any
+
+from balise_sim.bridge import Handler, Op, Reply, Request
+from balise_sim.buses import EINVAL
+from balise_sim.station import RSSI_DBM, NodeSocket
+
+if TYPE_CHECKING:
+    from balise_sim.buses import UartPort
+    from balise_sim.node import Node
+
+UART_HANDLE = 200
+RESOLVE_US = 8_000
+ENTRY = struct.Struct("<BBH")
+READ_DURING_I2C = 0xFFFFFFFF
+
+
+class Calls:
+    """The handlers of one boot."""
+
+    def __init__(self, node: "Node", boot_us: int) -> None:
+        self._node, self._bench, self._station = node, node.bench, node.station
+        self._boot_us = boot_us
+        self.table: dict[int, Handler] = {op: getattr(self, "_" + op.name.lower()) for op in Op}
+
+    def source(self, handle: int) -> "UartPort | NodeSocket | None":
+        """The UART or socket behind a handle."""
+        if handle >= UART_HANDLE:
+            return self._bench.uart.get(handle - UART_HANDLE)
+        return self._station.sockets.get(handle)
+
+    # The boot
+
+    def _hello(self, request: Request) -> Reply:
+        self._node.vm_version = request.payload.decode()
+        settings: dict[str, Any] = self._node.settings()
+        return Reply(0, json.dumps(settings).encode(), self._node.board.boot_ms * 1000)
+
+    def _ready(self, request: Request) -> Reply:
+        self._node.overlays_ready(request.value)
+        return Reply()
+
+    def _wait(self, request: Request) -> Reply | None:
+        return self._node.wait(request)
+
+    def _finish(self, request: Request) -> Reply:
+        self._node.finished(request.small, request.value, request.payload.decode(errors="replace"))
+        return Reply()
+
+    def _reset(self, request: Request) -> None:
+        self._node.restart(request.small, request.value, request.now_us)
+
+    def _watchdog(self, request: Request) -> Reply:
+        self._node.feed_watchdog(request.value * 1000, request.now_us)
+        return Reply()
+
+    def _clock(self, request: Request) -> Reply:
+        """0: read the memory that outlives deep sleep; 1: set the clock; 2: set that memory."""
+        if request.small == 1:
+            self._node.set_rtc(request.value)
+        elif request.small == 2:
+            self._node.rtc_memory = request.payload
+        return Reply(0, self._node.rtc_memory if request.small == 0 else b"")
+
+    def _random(self, request: Request) -> Reply:
+        return Reply(0, self._node.dice.randbytes(request.value))
+
+    def _flash(self, request: Request) -> Reply | None:
+        return self._node.touch_flash(request)
+
+    # Pins and buses
+
+    def _pin(self, request: Request) -> Reply:
+        return Reply(self._bench.pins.request(request.handle, request.small, request.value), b"", 1)
+
+    def _events(self, request: Request) -> Reply:
+        return Reply(0, self._node.take_edges())
+
+    def _i2c_open(self, request: Request) -> Reply:
+        """Handle 255 is a bus by its pins only: the port that has a device on them, else the first."""
+        pins = (request.payload[0], request.payload[1])
+        number = request.handle if request.handle != 255 else self._bench.i2c_by_pins(pins)
+        bus = self._bench.i2c.get(number)
+        if bus is None or not 0 < request.value <= 5_000_000:
+            return Reply(-EINVAL)
+        bus.open(pins, request.value)
+        return Reply(number)
+
+    def _i2c(self, request: Request) -> Reply:
+        bus = self._bench.i2c[request.handle]
+        now_us = self._boot_us + request.now_us
+        return Reply(*bus.transact(request.small & 0x7F, request.payload, request.value, now_us))
+
+    def _i2c_scan(self, request: Request) -> Reply:
+        found, cost_us = self._bench.i2c[request.handle].scan(self._boot_us + request.now_us)
+        return Reply(0, found, cost_us)
+
+    def _uart_open(self, request: Request) -> Reply:
+        port = self._bench.uart.get(request.handle - UART_HANDLE)
+        if port is None or request.value <= 0:
+            return Reply(-EINVAL)
+        tx, rx, symbol_bits, low, high = request.payload
+        port.open((tx, rx), request.value, symbol_bits, low | high << 8)
+        return Reply()
+
+    def _uart_write(self, request: Request) -> Reply:
+        port = self._bench.uart[request.handle - UART_HANDLE]
+        return Reply(len(request.payload), b"", port.write(request.payload, self._boot_us + request.now_us))
+
+    def _uart_idle(self, request: Request) -> Reply:
+        return Reply(max(0, self._bench.uart[request.handle - UART_HANDLE].tx_idle_us - self._boot_us))
+
+    def _fetch(self, request: Request) -> Reply:
+        source = self.source(request.handle)
+        if source is None:
+            return Reply(-errno.EBADF)
+        return Reply(*source.fetch(request.value, self._boot_us + request.now_us), 5)
+
+    # The network
+
+    def _wlan(self, request: Request) -> Reply:
+        """active, join, leave, state, address, rssi, as overlays/network.py numbers them."""
+        station = self._station
+        if request.small == 0:
+            if request.value >= 0:
+                station.activate(bool(request.value))
+            return Reply(int(station.active))
+        if request.small == 1:
+            if not station.active:
+                return Reply(-errno.EPERM)
+            ssid, _, key = request.payload.decode().partition("\0")
+            station.join(ssid, key)
+        elif request.small == 2:
+            station.leave()
+        elif request.small == 3:
+            return Reply(int(station.state))
+        elif request.small == 4:
+            return Reply(0, self._addresses())
+        return Reply(RSSI_DBM + 256 if request.small == 5 else 0)
+
+    def _addresses(self) -> bytes:
+        if not self._station.is_connected:
+            return b"\n".join([b"0.0.0.0"] * 4)
+        gateway = self._station.address.rsplit(".", 1)[0] + ".1"
+        return "\n".join((self._station.address, "255.255.255.0", gateway, gateway)).encode()
+
+    def _resolve(self, request: Request) -> Reply:
+        name = request.payload.decode()
+        address = self._station.network.resolve(name) if self._station.is_connected else None
+        cost_us = 0 if address == name else RESOLVE_US
+        return Reply(0, address.encode(), cost_us) if address else Reply(-errno.EHOSTUNREACH, b"", cost_us)
+
+    def _socket(self, request: Request) -> Reply:
+        return Reply(self._station.open_socket())
+
+    def _connect(self, request: Request) -> Reply:
+        socket = self._station.sockets.get(request.handle)
+        if socket is None:
+            return Reply(-errno.EBADF)
+        return Reply(socket.connect(request.payload.decode(), request.small))
+
+    def _send(self, request: Request) -> Reply:
+        socket = self._station.sockets.get(request.handle)
+        return Reply(-errno.EBADF) if socket is None else Reply(socket.send(request.payload), b"", 40)
+
+    def _close(self, request: Request) -> Reply:
+        if request.handle >= UART_HANDLE:
+            self._bench.uart[request.handle - UART_HANDLE].close()
+        elif request.handle in self._station.sockets:
+            self._station.close_socket(request.handle)
+        return Reply()
