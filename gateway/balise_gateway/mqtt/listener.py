@@ -92,7 +92,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self.core = ServerConnection(listener.limits, listener.authenticate, self._loop.time())
         self._transport: asyncio.Transport | None = None
-        self._known = self._paused = self._choked = False
+        self._known = self._paused = self._choked = self._busy = False
         self._watch: asyncio.TimerHandle | None = None
         self._nap: asyncio.TimerHandle | None = None
 
@@ -133,7 +133,8 @@ class Connection(asyncio.Protocol):
     def go_on(self) -> None:
         """Sends what is due and takes up what waited."""
         self._nap = None
-        self._hand_on(self.core.resume(self._loop.time()))
+        if not self._busy:  # else the messages in hand are handed on first
+            self._hand_on(self.core.resume(self._loop.time()))
 
     def end(self, reason: str) -> None:
         """Closes the connection for this reason."""
@@ -144,8 +145,12 @@ class Connection(asyncio.Protocol):
         if not self._known and self.core.client_id is not None:
             self._known = True
             self._listener.admit(self)
-        for message in messages:
-            self._listener.take(message, None if message.packet_id is None else (self, message.packet_id))
+        self._busy = True
+        while messages:
+            for message in messages:
+                self._listener.take(message, None if message.packet_id is None else (self, message.packet_id))
+            messages = self.core.resume(self._loop.time())  # a message that was not taken makes room for another
+        self._busy = False
         self._flush()
         self._set_reading()
 

@@ -1,0 +1,225 @@
+"""The journal's file: opened, checked, salvaged when damaged, and written in whole transactions.
+
+Promises that a transaction is on disk when `transaction()` returns, or that nothing of it is; that errors say whether
+the disk refuses for now (JournalUnavailable) or holds other bytes than were written (JournalDamaged); and that one
+gateway uses a folder at a time. Leaves what the rows mean to `intake.py`, `logs.py` and `status.py`.
+"""
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+from balise_gateway.errors import JournalDamaged, JournalError, JournalUnavailable
+from balise_gateway.journal import salvage
+from balise_gateway.journal.pages import PAGE_BYTES
+from balise_gateway.journal.tables import TABLES
+from balise_gateway.log import event
+
+FILE_NAME, LOCK_NAME = "journal.db", "journal.lock"
+VERSION = 1
+APPLICATION_ID = 0x42414C49  # "BALI"
+
+_ADVICE = {
+    sqlite3.SQLITE_FULL: "the disk is full; free some space",
+    sqlite3.SQLITE_READONLY: "the file or its disk is read-only; check permissions and mount options",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened; check that the folder exists and is writable",
+    sqlite3.SQLITE_PERM: "the file cannot be written; check its permissions",
+    sqlite3.SQLITE_IOERR: "the disk reports an error; check it, and your card",
+    sqlite3.SQLITE_BUSY: "another program holds the file; stop it",
+    sqlite3.SQLITE_LOCKED: "another program holds the file; stop it",
+    sqlite3.SQLITE_NOMEM: "the computer is out of memory",
+}
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_MAX_PROBLEMS = 20
+
+
+class Journal:
+    """One journal. Building it touches nothing; `open` does."""
+
+    def __init__(self, folder: Path, origin: str) -> None:
+        self.path = folder / FILE_NAME
+        self._origin = origin
+        self.generation = 0  # rises with each opening: what was remembered of an earlier one is void
+        self._db: sqlite3.Connection | None = None
+        self._lock: int | None = None
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The open connection, for reading."""
+        if self._db is None:
+            raise JournalUnavailable(f"{self.path}: not open")
+        return self._db
+
+    def open(self) -> None:
+        """Opens the journal, makes it when there is none, and salvages it when it is damaged (loss items tell).
+
+        Raises JournalUnavailable when the disk refuses; then nothing is open and it may be tried again.
+        """
+        if self._db is not None:
+            return
+        try:
+            self._take_lock()
+            salvage.finish_interrupted(self.path)
+            problems = self._connect_and_check()
+            if problems:
+                self._rescue(problems)
+            self.generation += 1
+        except OSError as error:
+            self.close()
+            raise JournalUnavailable(f"{self.path}: {error.strerror}; check the folder and its disk") from error
+        except (sqlite3.Error, JournalError) as error:
+            self.close()
+            raise (error if isinstance(error, JournalError) else told(error, self.path)) from error
+
+    def close(self) -> None:
+        """Closes the file; harmless when it is closed."""
+        if self._db is not None:
+            with contextlib.suppress(sqlite3.Error):  # a full disk: what was committed stays in the write-ahead log
+                self._db.close()
+            self._db = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """`with journal.transaction() as db:` all of it is on disk afterwards, or nothing. Never await inside.
+
+        Raises JournalUnavailable or JournalDamaged; after the second the file is closed, and `open` will salvage it.
+        """
+        db = self.db
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+            db.execute("COMMIT")
+        except (sqlite3.Error, JournalDamaged) as error:
+            raise self.fault(error) from error
+        finally:
+            if self._db is not None and db.in_transaction:
+                with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                    db.execute("ROLLBACK")
+
+    def fault(self, error: sqlite3.Error | JournalError) -> JournalError:
+        """The same fault as one of ours; a damaged file is closed, so that the next `open` salvages it."""
+        fault = error if isinstance(error, JournalError) else told(error, self.path)
+        if isinstance(fault, JournalDamaged):
+            self.close()
+        return fault
+
+    def _take_lock(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self._lock is None:
+            self._lock = os.open(self.path.parent / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self.close()
+            raise JournalUnavailable(f"{self.path}: another gateway uses this folder; stop it first") from error
+
+    def _connect_and_check(self) -> list[str]:
+        """Opens the file; what is wrong with it, nothing when all is well."""
+        try:
+            self._db = _connect(self.path)
+            _make_if_new(self._db)
+            return list(_problems(self._db))
+        except sqlite3.DatabaseError as error:
+            if not isinstance(told(error, self.path), JournalDamaged):
+                raise
+            return [str(error)]
+
+    def _rescue(self, problems: list[str]) -> None:
+        """The damaged file is set aside; what is readable goes into a new one, which says what is missing."""
+        event("journal damaged", file=self.path, found="; ".join(problems[:3]))
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+        aside = salvage.set_aside(self.path)
+        kept = salvage.rebuild(aside, self.path, self._origin, make_schema)
+        event("journal salvaged", damaged=aside.name, **kept)
+        self._db = _connect(self.path)
+
+
+def open_to_read(folder: Path) -> sqlite3.Connection:
+    """A connection that only reads, beside a running gateway or without one. Raises JournalError."""
+    path = folder / FILE_NAME
+    if not path.exists():
+        raise JournalUnavailable(f"{path}: no journal yet; start the gateway once with 'balise gateway run'")
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        db.execute("SELECT count(*) FROM counter")
+    except sqlite3.Error as error:
+        raise told(error, path) from error
+    return db
+
+
+def told(error: sqlite3.Error, path: Path) -> JournalError:
+    """The same fault in our words. What only a mistake of ours can raise is raised as it is."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    malformed = code == sqlite3.SQLITE_ERROR and "malformed" in str(error)  # a damaged schema
+    if code in _DAMAGE or malformed:
+        return JournalDamaged(f"{path}: {error}")
+    if code in _ADVICE:
+        return JournalUnavailable(f"{path}: {_ADVICE[code]} ({error})")
+    raise error
+
+
+def make_schema(db: sqlite3.Connection) -> None:
+    """The tables of this version, in one transaction."""
+    schema = files("balise_gateway.journal").joinpath(f"schema_{VERSION}.sql").read_text(encoding="utf-8")
+    marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
+    db.executescript(f"BEGIN IMMEDIATE; {schema} {marks} COMMIT;")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")  # a commit is on disk when it returns, also at a power cut
+    db.execute("PRAGMA cell_size_check = ON")
+    return db
+
+
+def _make_if_new(db: sqlite3.Connection) -> None:
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if pages <= 1 and not tables:
+        make_schema(db)
+
+
+def _problems(db: sqlite3.Connection) -> Iterator[str]:
+    """What is wrong, first in SQLite's eyes, then in each row's checksum."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if _schema_of(db) != _wanted_schema():
+        if version > VERSION:
+            raise JournalUnavailable(
+                f"written by a newer Balise (schema {version}, this is {VERSION}); update this one"
+            )
+        yield "the tables are not those of this version"
+        return  # nothing below would be worth reading
+    if version != VERSION:
+        yield f"version {version} instead of {VERSION}"
+    found = [str(line) for (line,) in db.execute(f"PRAGMA integrity_check({_MAX_PROBLEMS})")]
+    if found != ["ok"]:
+        yield from found
+        return
+    for table in TABLES:
+        try:
+            for _ in table.read(db):
+                pass
+        except JournalDamaged as error:
+            yield str(error)
+
+
+def _schema_of(db: sqlite3.Connection) -> list[tuple[str, str, str | None]]:
+    return sorted(db.execute("SELECT type, name, sql FROM sqlite_schema").fetchall())
+
+
+def _wanted_schema() -> list[tuple[str, str, str | None]]:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    with contextlib.closing(db):
+        make_schema(db)
+        return _schema_of(db)

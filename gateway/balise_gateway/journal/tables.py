@@ -1,0 +1,112 @@
+"""The journal's tables: their columns, the checksum that ends each row, and how a row is put.
+
+Promises that a row read here is a row that was written here, or JournalDamaged. Leaves what rows mean to the callers.
+Columns are those of `schema_1.sql`, in its order; a test holds the two against each other.
+"""
+
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from balise_gateway.errors import JournalDamaged
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: all columns but `crc`, and how many of the first ones name a row."""
+
+    name: str
+    columns: tuple[str, ...]
+    keys: int = 1
+
+    def crc(self, row: Row) -> int:
+        """What stands at the end of this row."""
+        return zlib.crc32(repr((self.name, *row)).encode())
+
+    def put(self, db: sqlite3.Connection, rows: Iterable[Row]) -> None:
+        """Writes these rows over those of the same name, if any."""
+        names = (*self.columns, "crc")
+        values = ", ".join("?" for _ in names)
+        updates = ", ".join(f"{name} = excluded.{name}" for name in names[self.keys :])
+        sql = (
+            f"INSERT INTO {self.name} ({', '.join(names)}) VALUES ({values}) "
+            f"ON CONFLICT ({', '.join(self.columns[: self.keys])}) DO UPDATE SET {updates}"
+        )
+        db.executemany(sql, ((*row, self.crc(row)) for row in rows))
+
+    def read(self, db: sqlite3.Connection, where: str = "TRUE", values: Row = ()) -> Iterator[Row]:
+        """The rows that fulfil a condition (it may end in ORDER BY and LIMIT), each checked, without their crc."""
+        sql = f"SELECT {', '.join(self.columns)}, crc FROM {self.name} WHERE {where}"
+        for *row, crc in db.execute(sql, values):
+            if self.crc(tuple(row)) != crc:
+                raise JournalDamaged(f"a row of table {self.name} is not what was written: {row[: self.keys]}")
+            yield tuple(row)
+
+    def one(self, db: sqlite3.Connection, where: str, values: Row) -> Row | None:
+        """The first such row, or None."""
+        return next(self.read(db, f"{where} LIMIT 1", values), None)
+
+
+NODE = Table("node", ("node", "ack_next", "top_boot", "rows", "latest"))
+BOOT = Table(
+    "boot",
+    (
+        "node",
+        "boot",
+        "contiguous",
+        "bitmap",
+        "first_tag",
+        "anchor",
+        "last_tick_ms",
+        "last_utc_ms",
+        "arrived_utc_ms",
+    ),
+    keys=2,
+)
+MANIFEST = Table("manifest", ("digest", "map"))
+BOOT_MANIFEST = Table("boot_manifest", ("node", "boot", "number", "digest"), keys=3)
+ENTRY = Table("entry", ("entry", "node", "boot", "kind", "digest", "only_log", "rows", "body"))
+WAITING = Table("waiting", ("node", "boot", "count", "part", "number", "rows", "body"), keys=4)
+LOG = Table(
+    "log",
+    ("log", "next_seq", "cursor", "next_manifest", "next_domain", "hub_next", "rows", "readings", "bytes"),
+)
+LOG_MANIFEST = Table("log_manifest", ("log", "digest", "number"), keys=2)
+LOG_DOMAIN = Table("log_domain", ("log", "node", "boot", "domain", "state"), keys=3)
+ENVELOPE = Table("envelope", ("log", "seq", "cursor", "made_utc_ms", "rows", "cose"), keys=2)
+PARKED = Table("parked", ("log", "seq", "reason"), keys=2)
+REFUSED = Table("refused", ("refused", "arrived_utc_ms", "reason", "source", "data"))
+COUNTER = Table("counter", ("name", "value"))
+
+TABLES = (
+    NODE,
+    BOOT,
+    MANIFEST,
+    BOOT_MANIFEST,
+    ENTRY,
+    WAITING,
+    LOG,
+    LOG_MANIFEST,
+    LOG_DOMAIN,
+    ENVELOPE,
+    PARKED,
+    REFUSED,
+    COUNTER,
+)
+
+NEW_LOG: Row = (1, 0, 1, 1, 1, 0, 0, 0)  # all columns of a new log after its number
+
+
+def ask_hub(log: int) -> str:
+    """The counter that is 1 while only the hub knows how far this log had gone (after a salvage)."""
+    return f"ask_hub {log}"
+
+
+def count(db: sqlite3.Connection, name: str) -> int:
+    """The value of a counter, 0 when it never moved."""
+    row = COUNTER.one(db, "name = ?", (name,))
+    return 0 if row is None else int(row[1])
