@@ -11,6 +11,8 @@ import binascii
 import os
 import struct
 
+from balise_node.records import replace
+
 _FIRST = 1 << 16  # random starts lie in 2**16 .. 2**31: always five CBOR bytes, and room for two billion boots
 _SPAN = (1 << 31) - _FIRST
 _FORMAT = ">II"  # boot, CRC-32 of its four bytes
@@ -54,8 +56,4 @@ def _write(path: str, boot: int) -> None:
     with open(aside, "wb") as file:
         file.write(number + struct.pack(">I", binascii.crc32(number)))
         file.flush()
-    try:
-        os.rename(aside, path)
-    except OSError:  # FAT does not rename over a file; the other copy stands meanwhile
-        os.remove(path)
-        os.rename(aside, path)
+    replace(aside, path)

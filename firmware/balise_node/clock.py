@@ -85,31 +85,40 @@ class Grid:
     def __init__(self, period_ms: int) -> None:
         self.period_ms = period_ms
         self._last: Slot | None = None
+        self._last_utc_ms = -1
 
     def next(self, boot_ms: int, offset_ms: int | None) -> Slot:
         """The next slot after this moment; asking does not use it up."""
-        in_boot = offset_ms is None
-        offset_ms = offset_ms or 0
-        ms = ((boot_ms + offset_ms) // self.period_ms + 1) * self.period_ms
-        last = self._last
-        if last is not None and last.boot_domain == in_boot and ms <= last.ms:
-            ms = last.ms + self.period_ms  # the clock was set back: wait rather than fill a slot twice
-        return Slot(in_boot, ms, ms - offset_ms)
+        if offset_ms is not None:
+            ms = self._after(boot_ms + offset_ms)
+            if ms == self._last_utc_ms:
+                ms += self.period_ms  # the clock was set back by a little: the slot has its row already
+            if ms > self._last_utc_ms:
+                return Slot(False, ms, ms - offset_ms)
+        ms = self._after(boot_ms)  # also while UTC, set back by much, goes through slots that have their rows
+        return Slot(True, ms, ms)
 
-    def use(self, slot: Slot) -> None:
-        """This slot's row is being made."""
-        self._last = slot
+    def use(self, slot: Slot) -> list[Slot]:
+        """This slot's row is being made. Returns first and last of the slots before it that nobody used, or nothing.
 
-    def missed(self, boot_ms: int) -> list[Slot]:
-        """First and last of the slots that went by since the last one used, while nobody looked; empty when none.
-
-        Counted in the time since boot, so that a clock that is set misses nothing. Uses them up.
+        They are counted in the time since boot, so a clock that is set skips none.
         """
-        last = self._last
-        count = 0 if last is None else (boot_ms - last.at_boot_ms) // self.period_ms
-        if last is None or count <= 0:
+        last, self._last = self._last, slot
+        if not slot.boot_domain:
+            self._last_utc_ms = slot.ms
+        if last is None:
             return []
-        run_ms = count * self.period_ms
-        first = Slot(last.boot_domain, last.ms + self.period_ms, last.at_boot_ms + self.period_ms)
-        self._last = Slot(last.boot_domain, last.ms + run_ms, last.at_boot_ms + run_ms)
-        return [first, self._last]
+        gap_ms = slot.at_boot_ms - last.at_boot_ms
+        if last.boot_domain == slot.boot_domain:
+            gap_ms += self.period_ms // 2  # a correction of the clock makes gaps a little shorter or longer
+        skipped = gap_ms // self.period_ms - 1
+        if skipped <= 0:
+            return []
+        return [self._beyond(last, 1), self._beyond(last, skipped)]
+
+    def _after(self, ms: int) -> int:
+        return (ms // self.period_ms + 1) * self.period_ms
+
+    def _beyond(self, slot: Slot, periods: int) -> Slot:
+        more_ms = periods * self.period_ms
+        return Slot(slot.boot_domain, slot.ms + more_ms, slot.at_boot_ms + more_ms)

@@ -181,7 +181,7 @@ def _check_buses(sensors: "list[dict[str, Any]]") -> None:
         for claim, sharers in _claims(number, sensor):
             if taken.get(claim, (sharers,))[0] != sharers:
                 raise ConfigError(
-                    f'{_FILE}: "sensors[{number}]": found {claim}, which {taken[claim][1]} uses already in another way; '
+                    f'{_FILE}: "sensors[{number}]": found {claim}, which {taken[claim][1]} uses already; '
                     "write what the wires say, or a free one"
                 )
             taken.setdefault(claim, (sharers, who))

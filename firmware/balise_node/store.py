@@ -1,8 +1,7 @@
 """The frame store: a sealed frame that was appended stays in flash until it is released, whatever happens to the power.
 
-One file: a header (b"BNF1", the key id), then records that are only ever appended, one write each, big-endian: mark
-0xB5, kind, frame length (2 bytes), boot (4), count (4), CRC-32 of these 12 bytes and the frame (4), the frame. A record
-that is torn or damaged is left out at start and counted; those after it are still found. What is read back is checked
+One file: a header (b"BNF1", the key id), then records (records.py) that are only appended, one write each. One that
+is torn or damaged is left out at start and told as lost; those after it are still found. What is read back is checked
 again, so a wrong frame never leaves. Only frames read back from here are ever sent: one (boot, count), one content.
 
 Released space at the front is given back by starting the file afresh when it is empty, or by copying the rest to a
@@ -11,10 +10,9 @@ something newer: the newest is refused (StoreFull), and whoever asked counts it.
 Leaves to others: sealing, sending, what an acknowledgement is worth.
 """
 
-import binascii
 import os
-import struct
 
+from balise_node.records import MAX_FRAME_BYTES, RECORD_BYTES, exists, find_record, pack_record, read_record, replace
 from balise_wire.window import Window
 
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take the name for true
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-    Record = tuple[int, int, int, int]  # where it lies, length of its frame, boot, count
+    from balise_node.records import Record
 
 ROW, HELLO, LOSS = (
     0,
@@ -31,15 +29,12 @@ ROW, HELLO, LOSS = (
 )  # kinds: rows; the boot's manifest, sent first; told losses. The last two may use the reserve.
 
 FRONT = 32  # entries in RAM, so frames in flight: half of the gateway's window (64), so that it never refuses one
-MAX_FRAME_BYTES = 2048
 RESERVE_BYTES = 4096  # kept free of rows, for hellos and losses: a full store can still say that it is full
 _MAGIC = b"BNF1"
 _FILE_HEADER_BYTES = 8
-_RECORD_FORMAT = ">BBHIII"
-_RECORD_BYTES = 16
-_MARK = 0xB5
 _DEAD_BYTES = 4096  # released space below this is not worth a write: one flash block
 _STEP_BYTES = 2048  # copied at a time, so that measuring never waits long
+_MAX_LOST = 8
 _ACKED_BOOTS = 4  # boots whose acknowledgement is remembered for frames that are not in RAM yet
 
 
@@ -63,12 +58,6 @@ class Entry:
         return f"Entry({self.boot}, {self.count})"
 
 
-def pack_record(kind: int, boot: int, count: int, frame: bytes) -> bytes:
-    """One record as it lies in the file."""
-    head = struct.pack(">BBHII", _MARK, kind, len(frame), boot, count)
-    return head + struct.pack(">I", binascii.crc32(frame, binascii.crc32(head))) + frame
-
-
 class FrameStore:
     """Frames in one file, oldest first. Call `open` once before anything else."""
 
@@ -84,8 +73,9 @@ class FrameStore:
         self._copied_at = self._copy_from = 0
         self._copy: BinaryIO | None = None
         self._tidy_from_bytes = _DEAD_BYTES
+        self._torn = False
         self.waiting = 0  # frames kept and not released
-        self.damaged = 0  # records (or runs of them) that were left out since `open`
+        self.lost: list[tuple[int, int, int]] = []  # (boot, first, last count) of what was damaged, until it is told
         self.highest_boot = 0  # of all records found at `open`
         self.set_aside = False  # at `open` the file held another key's frames; they lie in <path>.old now
 
@@ -94,7 +84,7 @@ class FrameStore:
         self._finish_rename()
         self._open_or_create()
         self._survey()
-        if self.damaged:
+        if self._torn:
             try:
                 self._rewrite_whole_records()
             except OSError:
@@ -102,7 +92,7 @@ class FrameStore:
 
     def append(self, kind: int, boot: int, count: int, frame: bytes) -> None:
         """Keep a frame; when this returns, it survives a power cut. Raises StoreFull."""
-        end = self._end + _RECORD_BYTES + len(frame)
+        end = self._end + RECORD_BYTES + len(frame)
         limit_bytes = self._limit_bytes - (RESERVE_BYTES if kind == ROW else 0)
         if end > limit_bytes or len(frame) > MAX_FRAME_BYTES:
             raise StoreFull(f"{self._end} of {self._limit_bytes} bytes used")
@@ -125,11 +115,11 @@ class FrameStore:
 
     def read(self, entry: Entry) -> bytes | None:
         """The frame of an entry; None when flash gave other bytes back (then the entry is dropped and counted)."""
-        record = self._record(entry.at)
+        record = read_record(self._file, entry.at)
         if record is not None and record[1:] == (entry.length, entry.boot, entry.count):
-            self._file.seek(entry.at + _RECORD_BYTES)
+            self._file.seek(entry.at + RECORD_BYTES)
             return self._file.read(entry.length)
-        self.damaged += 1
+        self._lose(entry.boot, entry.count, entry.count)
         self._forget(entry)
         self._refill()
         return None
@@ -168,15 +158,15 @@ class FrameStore:
 
     def _finish_rename(self) -> None:
         """FAT renames by removing first: a missing file beside a copy means that the copy was complete."""
-        if not _exists(self._copy_path):
+        if not exists(self._copy_path):
             return
-        if _exists(self._path):
+        if exists(self._path):
             os.remove(self._copy_path)
         else:
             os.rename(self._copy_path, self._path)
 
     def _open_or_create(self) -> None:
-        if not _exists(self._path):
+        if not exists(self._path):
             self._create()
             return
         self._reopen()
@@ -185,10 +175,10 @@ class FrameStore:
             return
         self._file.close()
         if header[:4] == _MAGIC and len(header) == _FILE_HEADER_BYTES:
-            _replace(self._path, self._path + ".old")
+            replace(self._path, self._path + ".old")
             self.set_aside = True
-        elif len(header) == _FILE_HEADER_BYTES:
-            self.damaged += 1  # shorter ones are files whose first write was cut: they never held anything
+        elif len(header) == _FILE_HEADER_BYTES:  # shorter ones are files whose first write was cut: they held nothing
+            self._lose(0, 0, 0)
         self._create()
 
     def _create(self) -> None:
@@ -220,7 +210,7 @@ class FrameStore:
         self._next_at = self._end = _FILE_HEADER_BYTES
         self.waiting = 0
         for at, length, boot, count in self._scan(_FILE_HEADER_BYTES, self._file.seek(0, 2)):
-            self._end = at + _RECORD_BYTES + length
+            self._end = at + RECORD_BYTES + length
             self.waiting += 1
             self.highest_boot = max(self.highest_boot, boot)
             if len(self._front) < FRONT:
@@ -228,55 +218,47 @@ class FrameStore:
                 self._next_at = self._end
 
     def _scan(self, at: int, end: int) -> "Iterator[Record]":
-        """The whole records between two places."""
+        """The whole records between two places; what is damaged between them is noted as lost."""
+        boot = count = 0
+        torn = False
         while at < end:
-            record = self._record(at)
+            record = read_record(self._file, at)
             if record is None:
-                self.damaged += 1
-                at = self._find_record(at + 1, end)
+                torn = self._torn = True
+                at = find_record(self._file, at + 1, end)
                 continue
+            if torn:
+                self._lose_before(boot, count, record)
+            torn, boot, count = False, record[2], record[3]
             yield record
-            at += _RECORD_BYTES + record[1]
+            at += RECORD_BYTES + record[1]
+        if torn:
+            self._lose(boot, count + 1, count + 1)  # or it was cut while it was written: then this tells it, too
 
-    def _record(self, at: int) -> "Record | None":
-        """The record at a place, None when there is no whole one."""
-        self._file.seek(at)
-        head = self._file.read(_RECORD_BYTES)
-        if len(head) < _RECORD_BYTES or head[0] != _MARK:
-            return None
-        _mark, _kind, length, boot, count, crc = struct.unpack(_RECORD_FORMAT, head)
-        if length > MAX_FRAME_BYTES:
-            return None
-        frame = self._file.read(length)
-        if len(frame) < length or binascii.crc32(frame, binascii.crc32(head[:12])) != crc:
-            return None
-        return at, length, boot, count
+    def _lose_before(self, boot: int, count: int, record: "Record") -> None:
+        """Damage between two records: counts rise by one, so their neighbours say what it was."""
+        next_boot, next_count = record[2], record[3]
+        if next_boot == boot or next_count > 1:
+            self._lose(next_boot, count + 1 if next_boot == boot else next_count - 1, next_count - 1)
+        else:
+            self._lose(boot, count + 1, count + 1)
 
-    def _find_record(self, at: int, end: int) -> int:
-        """The place of the next whole record after damage, or the end."""
-        while at < end:
-            self._file.seek(at)
-            found = self._file.read(256).find(b"\xb5")
-            if found < 0:
-                at += 256
-            elif self._record(at + found) is None:
-                at += found + 1
-            else:
-                return at + found
-        return end
+    def _lose(self, boot: int, first: int, last: int) -> None:
+        if len(self.lost) < _MAX_LOST:
+            self.lost.append((boot, first, last))
 
     def _rewrite_whole_records(self) -> None:
-        damaged = self.damaged
+        lost = self.lost[:]
         with open(self._copy_path, "wb") as copy:
             copy.write(_MAGIC + self._kid)
             for at, length, _boot, _count in self._scan(_FILE_HEADER_BYTES, self._end):
                 self._file.seek(at)
-                copy.write(self._file.read(_RECORD_BYTES + length))
+                copy.write(self._file.read(RECORD_BYTES + length))
+        self.lost = lost
         self._file.close()
-        _replace(self._copy_path, self._path)
+        replace(self._copy_path, self._path)
         self._reopen()
         self._survey()
-        self.damaged = damaged
 
     def _forget(self, entry: Entry) -> None:
         if entry is self._hello:
@@ -290,7 +272,7 @@ class FrameStore:
         if len(self._front) >= FRONT:
             return
         for at, length, boot, count in self._scan(self._next_at, self._end):
-            self._next_at = at + _RECORD_BYTES + length
+            self._next_at = at + RECORD_BYTES + length
             if self._hello is not None and at == self._hello.at:
                 continue
             if boot in self._acked and self._acked[boot].holds(count):
@@ -339,7 +321,7 @@ class FrameStore:
         self._copy.close()
         self._copy = None
         self._file.close()
-        _replace(self._copy_path, self._path)
+        replace(self._copy_path, self._path)
         self._reopen()
         self._move_up(self._copy_from - _FILE_HEADER_BYTES)
         return False
@@ -360,20 +342,3 @@ class FrameStore:
         except OSError:
             pass  # what is left of it is removed at the next start
         self._copy = None
-
-
-def _exists(path: str) -> bool:
-    try:
-        os.stat(path)
-    except OSError:
-        return False
-    return True
-
-
-def _replace(path: str, by_path: str) -> None:
-    """Rename over what may stand there; littlefs and POSIX do it in one step, FAT by removing first."""
-    try:
-        os.rename(path, by_path)
-    except OSError:
-        os.remove(by_path)
-        os.rename(path, by_path)

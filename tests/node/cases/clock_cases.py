@@ -66,25 +66,52 @@ def case_the_grid_is_multiples(_folder: str) -> None:
     assert grid.next(60_000, None).ms == 120_000, "exactly on a slot: that one is over"
 
 
-def case_no_slot_twice_when_the_clock_is_set_back(_folder: str) -> None:
+def case_no_slot_twice_when_the_clock_is_set_back_a_little(_folder: str) -> None:
     grid = Grid(60_000)
-    offset_ms, boot_ms, seen = UTC_MS, 0, []
-    for step in (0, -200_000, 0, -60_000, 90_000, 0):
-        offset_ms += step
+    offset_ms, boot_ms, seen = UTC_MS, 1000, []
+    for step_ms in (0, -900, 700, -40, 30_000, 0, -20_000, 0):
+        offset_ms += step_ms
         slot = grid.next(boot_ms, offset_ms)
-        grid.use(slot)
+        assert not slot.boot_domain
+        assert grid.use(slot) == [], "a clock that is set skips nothing"
         seen.append(slot.ms)
         boot_ms = slot.at_boot_ms + 40
-        assert grid.missed(boot_ms) == [], "a clock that is set misses nothing"
     assert seen == sorted(set(seen))
 
 
-def case_missed_slots_are_told_once(_folder: str) -> None:
+def case_set_back_by_much_rows_go_on_without_utc(_folder: str) -> None:
+    grid = Grid(60_000)
+    grid.use(grid.next(1000, UTC_MS))
+    last = grid.next(60_000, UTC_MS)
+    grid.use(last)
+    back_ms = UTC_MS - 10 * 60_000
+    domains, boot_ms = [], last.at_boot_ms + 40
+    for _ in range(14):
+        slot = grid.next(boot_ms, back_ms)
+        assert grid.use(slot) == []
+        assert slot.boot_domain or slot.ms > last.ms
+        domains.append(slot.boot_domain)
+        boot_ms = slot.at_boot_ms + 40
+    assert domains.count(True) in (9, 10), "as long as UTC goes through slots that have their rows"
+    assert domains == sorted(domains, reverse=True)
+
+
+def case_skipped_slots_are_told_once(_folder: str) -> None:
     grid = Grid(60_000)
     slot = grid.next(1000, UTC_MS)
-    grid.use(slot)
-    late_ms = slot.at_boot_ms + 3 * 60_000 + 10
-    first, last = grid.missed(late_ms)
+    assert grid.use(slot) == [], "nothing is skipped before the first row"
+    late = grid.next(slot.at_boot_ms + 3 * 60_000 + 10, UTC_MS)
+    assert late.ms == slot.ms + 240_000
+    first, last = grid.use(late)
     assert (first.ms, last.ms) == (slot.ms + 60_000, slot.ms + 180_000)
-    assert grid.missed(late_ms) == []
-    assert grid.next(late_ms, UTC_MS).ms == slot.ms + 240_000
+    assert grid.use(grid.next(late.at_boot_ms, UTC_MS)) == []
+
+
+def case_from_boot_time_to_utc_nothing_is_skipped(_folder: str) -> None:
+    for shift_ms in range(0, 60_000, 7000):
+        grid = Grid(60_000)
+        slot = grid.next(1000, None)
+        grid.use(slot)
+        first_utc = grid.next(slot.at_boot_ms + 37_000, UTC_MS + shift_ms)
+        assert not first_utc.boot_domain
+        assert grid.use(first_utc) == []

@@ -2,8 +2,8 @@
 
 import os
 
-from balise_node import store
-from balise_node.store import FRONT, HELLO, LOSS, RESERVE_BYTES, ROW, FrameStore, StoreFull, pack_record
+from balise_node.records import MAX_FRAME_BYTES, pack_record
+from balise_node.store import FRONT, HELLO, LOSS, RESERVE_BYTES, ROW, FrameStore, StoreFull
 from balise_wire.window import Window
 
 KID = b"\x01\x02\x03\x04"
@@ -51,7 +51,7 @@ def filled(folder: str, counts: int) -> FrameStore:
 def case_frames_survive_in_order(folder: str) -> None:
     filled(folder, 100).close()
     kept = opened(folder)
-    assert (kept.waiting, kept.damaged, kept.highest_boot) == (100, 0, 5)
+    assert (kept.waiting, kept.lost, kept.highest_boot) == (100, [], 5)
     assert len(kept.entries()) == FRONT
     assert all_counts(kept) == list(range(1, 101))
     assert kept.waiting == 0
@@ -94,11 +94,11 @@ def case_a_cut_in_an_append_costs_nothing_kept(folder: str) -> None:
         put(path, before + record[:cut])
         kept = opened(folder)
         whole = cut == len(record)
-        assert kept.damaged == (0 if whole or cut == 0 else 1), cut
+        assert kept.lost == ([] if whole or cut == 0 else [(5, 3, 3)]), cut
         kept.append(ROW, 6, 7, frame_of(7, 20))  # shorter than what is torn
         kept.close()
         kept = opened(folder)
-        assert kept.damaged == 0, "told once"
+        assert kept.lost == [], "told once"
         assert all_counts(kept) == ([1, 2, 3, 7] if whole else [1, 2, 7]), cut
         kept.close()
 
@@ -107,7 +107,7 @@ def case_a_cut_in_the_first_write(folder: str) -> None:
     for cut in range(9):
         put(folder + "/frames.bin", (b"BNF1" + KID)[:cut])
         kept = opened(folder)
-        assert (kept.waiting, kept.damaged) == (0, 0)
+        assert (kept.waiting, kept.lost) == (0, [])
         kept.append(ROW, 5, 1, frame_of(1))
         kept.close()
         kept = opened(folder)
@@ -125,7 +125,7 @@ def case_any_damaged_byte_costs_one_frame(folder: str) -> None:
         put(path, whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :])
         kept = opened(folder)
         hit = (at - 8) // record_bytes + 1
-        assert kept.damaged == 1, at
+        assert kept.lost == [(5, hit, hit)], at
         assert all_counts(kept) == [count for count in (1, 2, 3, 4) if count != hit], at
         kept.close()
 
@@ -139,14 +139,14 @@ def case_damage_while_running_is_never_sent(folder: str) -> None:
         file.write(bytes([data[8 + 16 + 5] ^ 1]))
     first = kept.entries()[0]
     assert kept.read(first) is None
-    assert kept.damaged == 1
+    assert kept.lost == [(5, 1, 1)]
     assert [entry.count for entry in kept.entries()] == [2, 3]
 
 
 def case_garbage_is_not_a_store(folder: str) -> None:
     put(folder + "/frames.bin", b"not a store at all")
     kept = opened(folder)
-    assert (kept.waiting, kept.damaged) == (0, 1)
+    assert (kept.waiting, len(kept.lost)) == (0, 1)
 
 
 def case_full_refuses_the_newest(folder: str) -> None:
@@ -231,7 +231,7 @@ def case_another_key_sets_aside(folder: str) -> None:
 def case_a_frame_too_long_is_refused(folder: str) -> None:
     kept = opened(folder)
     try:
-        kept.append(ROW, 5, 1, bytes(store.MAX_FRAME_BYTES + 1))
+        kept.append(ROW, 5, 1, bytes(MAX_FRAME_BYTES + 1))
     except StoreFull:
         return
     raise AssertionError("kept")
