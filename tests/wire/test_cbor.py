@@ -11,7 +11,7 @@ from balise_wire.errors import WireError
 keys = st.integers(-(2**64), 2**64 - 1) | st.text(max_size=5) | st.binary(max_size=5)
 plain = st.none() | st.booleans() | st.integers(-(2**64), 2**64 - 1) | st.text(max_size=30) | st.binary(max_size=300)
 values = st.recursive(
-    plain, lambda inner: st.lists(inner, max_size=30) | st.dictionaries(keys, inner, max_size=6), max_leaves=40
+    plain, lambda inner: st.lists(inner, max_size=30) | st.dictionaries(keys, inner, max_size=6), max_leaves=12
 )
 
 
@@ -79,8 +79,8 @@ def test_a_promised_length_makes_no_room(first: str) -> None:
         cbor.decode(bytes.fromhex(first + "7fffffff") + bytes(100))
 
 
-def test_a_million_nested_arrays_end_in_an_error() -> None:
-    for data in (b"\x81" * 1_000_000, b"\xc1" * 1_000_000):
+def test_many_nested_arrays_end_in_an_error() -> None:
+    for data in (b"\x81" * 100_000, b"\xc1" * 100_000):
         with pytest.raises(WireError, match="too large"):
             cbor.decode(data)
         with pytest.raises(WireError, match="malformed"):

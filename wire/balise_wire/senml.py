@@ -28,10 +28,8 @@ def expand(readings: Readings, manifest: dict[object, object], anchors: Iterable
     node = checks.text(manifest.get("node"), "node of the manifest")
     channels = checks.array(manifest.get("channels"), "channels of the manifest")
     if len(channels) != len(readings.columns):
-        raise WireError(
-            "manifest",
-            f"{len(readings.columns)} columns, but manifest {readings.manifest} has {len(channels)} channels",
-        )
+        told = f"manifest {readings.manifest} has {len(channels)} channels"
+        raise WireError("manifest", f"rows of {len(readings.columns)} columns, but {told}")
     heads = [_head(node, checks.mapping(entry, "channel")) for entry in channels]
     flags = [{row: flag for row, flag in readings.flags.get(column, [])} for column in range(len(heads))]  # noqa: C416
     records: list[Record] = []
