@@ -7,10 +7,10 @@ simulator only: a real gateway makes its own on first run. Leaves to others: sta
 import hashlib
 import json
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from balise_boards import Bus, load_board
-from balise_sim.devices import model_class
 from balise_sim.scenario import Home, Scenario
 from balise_wire.envelope import Signer
 
@@ -113,7 +113,7 @@ def wiring(home: Home) -> list[tuple[str, Bus]]:
     free = {kind: [bus for bus in board.buses if bus.kind == kind] for kind in ("uart", "i2c")}
     wired = []
     for model in home.sensors:
-        kind = model_class(model).BUS
+        kind = import_module(f"balise_sim.devices.{model}").Model.BUS
         wired.append((model, free[kind][0] if kind == "i2c" else free[kind].pop(0)))
     return wired
 

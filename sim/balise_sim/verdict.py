@@ -106,8 +106,11 @@ class _HubLog:
                 yield HubRow(str(manifest["node"]), utc_ms if known else None, uncertainty_ms, values)
 
 
-def judge(ledger: Iterable[KeptRow], store: HubStore, keys: Mapping[bytes, bytes]) -> Verdict:
-    """Compares the nodes' ledger with the hub's store, whose envelopes are verified with `keys` (kid to public key)."""
+def judge(ledger: Iterable[KeptRow], store: HubStore, keys: Mapping[bytes, bytes], until_utc_ms: int) -> Verdict:
+    """Compares the nodes' ledger with the hub's store, whose envelopes are verified with `keys` (kid to public key).
+
+    Rows said after `until_utc_ms` may still be on their way: they are not asked for, and do no harm at the hub.
+    """
     verdict = Verdict(conflicts=store.conflicts())
     by_node: dict[str, list[HubRow]] = defaultdict(list)
     losses: list[Loss] = []
@@ -121,7 +124,7 @@ def judge(ledger: Iterable[KeptRow], store: HubStore, keys: Mapping[bytes, bytes
     for kept in ledger:
         kept_by_node[kept.node].append(kept)
     for node in sorted(kept_by_node.keys() | by_node.keys()):
-        _judge_node(kept_by_node[node], by_node[node], losses, verdict)
+        _Node(kept_by_node[node], by_node[node], losses, until_utc_ms).judge(verdict)
     return verdict
 
 
@@ -141,34 +144,55 @@ def _read_log(store: HubStore, kid: bytes, log: int, keys: Mapping[bytes, bytes]
     return found
 
 
-def _judge_node(kept: list[KeptRow], at_hub: list[HubRow], losses: list[Loss], verdict: Verdict) -> None:
-    verdict.produced += len(kept)
-    unclaimed = list(at_hub)
-    exact = Counter((row.utc_ms, row.values) for row in unclaimed)
-    missing = []
-    for row in kept:
-        key = (None if row.utc_s is None else row.utc_s * 1000, row.values)
-        if row.utc_s is not None and exact[key] > 0:
+@dataclass
+class _Node:
+    """The two accounts of one node, and how they are held against each other."""
+
+    kept: list[KeptRow]
+    at_hub: list[HubRow]
+    losses: list[Loss]
+    until_utc_ms: int
+
+    def judge(self, verdict: Verdict) -> None:
+        exact = Counter((row.utc_ms, row.values) for row in self.at_hub)
+        missing = []
+        for row in self.kept:
+            key = (None if row.utc_s is None else row.utc_s * 1000, row.values)
+            if row.utc_s is None or not exact[key]:
+                missing.append(row)
+                continue
             exact[key] -= 1
-            verdict.delivered += 1
-        else:
-            missing.append(row)
-    unclaimed = _leftover(unclaimed, exact)
-    for row in missing:
+            self._count(row, verdict)
+        unclaimed = _leftover(self.at_hub, exact)
+        for row in missing:
+            self._search(row, unclaimed, verdict)
+        self._judge_extras(unclaimed, verdict)
+
+    def _search(self, row: KeptRow, unclaimed: list[HubRow], verdict: Verdict) -> None:
+        """A row that is not at the hub under its own time: dated later, declared lost, or lost."""
         twin = next((other for other in unclaimed if _same(row, other)), None)
         if twin is not None:
             unclaimed.remove(twin)
+            self._count(row, verdict)
+        elif row.at_ms <= self.until_utc_ms:
+            verdict.produced += 1
+            if any(_declares(loss, row) for loss in self.losses):
+                verdict.declared_lost += 1
+            else:
+                verdict.lost.append(row)
+
+    def _count(self, row: KeptRow, verdict: Verdict) -> None:
+        if row.at_ms <= self.until_utc_ms:
+            verdict.produced += 1
             verdict.delivered += 1
-        elif any(_declares(loss, row) for loss in losses):
-            verdict.declared_lost += 1
-        else:
-            verdict.lost.append(row)
-    known = Counter((row.utc_ms, row.values) for row in at_hub)
-    for extra in unclaimed:
-        if known[(extra.utc_ms, extra.values)] > 1:
-            verdict.duplicated.append(extra)
-        else:
-            verdict.unannounced += 1
+
+    def _judge_extras(self, unclaimed: list[HubRow], verdict: Verdict) -> None:
+        known = Counter((row.utc_ms, row.values) for row in self.at_hub)
+        for extra in unclaimed:
+            if known[(extra.utc_ms, extra.values)] > 1:
+                verdict.duplicated.append(extra)
+            else:
+                verdict.unannounced += 1
 
 
 def _leftover(rows: list[HubRow], left: Counter[tuple[int | None, Values]]) -> list[HubRow]:

@@ -1,0 +1,63 @@
+"""Where a scenario is played: turns its events into power, cables, links and moods of the hub.
+
+Promises: events that overlap add up, so a thing comes back when the last of them is over. Leaves to others: what power
+and cables are (`street.py` on virtual time, `processes.py` with real processes).
+"""
+
+import abc
+import asyncio
+from collections import Counter
+
+from balise_sim.scenario import Event, Scenario
+
+GATEWAY, HUB = "gateway", "hub"
+
+
+class Stage(abc.ABC):
+    """Four switches; `who` is GATEWAY, HUB or a home's name."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.node_kills = 0
+        self._running: Counter[tuple[str, str]] = Counter()
+
+    @abc.abstractmethod
+    def set_power(self, who: str, on: bool) -> None:
+        """Power of `who` goes without warning, or comes back."""
+
+    @abc.abstractmethod
+    def set_cable(self, whole: bool) -> None:
+        """The gateway's cable to the hub."""
+
+    @abc.abstractmethod
+    def set_link(self, home: str, up: bool) -> None:
+        """The radio between a home's node and the gateway."""
+
+    @abc.abstractmethod
+    def set_hub(self, mode: str) -> None:
+        """How the hub behaves: one of hub.MODES."""
+
+    async def play_events(self) -> None:
+        """Plays all events at their times on the running loop, whose time is the scenario's, and then to its end."""
+        loop = asyncio.get_running_loop()
+        for at_s, begins, event in self.scenario.moments():
+            await asyncio.sleep(max(0.0, at_s - loop.time()))
+            self._switch(event, begins)
+        await asyncio.sleep(max(0.0, self.scenario.length_s - loop.time()))
+
+    def _switch(self, event: Event, begins: bool) -> None:
+        key = (event.what, event.who)
+        self._running[key] += 1 if begins else -1
+        if self._running[key] == (1 if begins else 0):
+            self._set(event, begins)
+
+    def _set(self, event: Event, begins: bool) -> None:
+        if event.what == "kill":
+            self.node_kills += begins and event.who not in (GATEWAY, HUB)
+            self.set_power(event.who, on=not begins)
+        elif event.what == "cable":
+            self.set_cable(whole=not begins)
+        elif event.what == "link":
+            self.set_link(event.who, up=not begins)
+        else:
+            self.set_hub(event.mode if begins else "ok")
