@@ -12,6 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from balise_tools.main import app, mount
+from balise_wire import cbor
 from balise_wire.checkpoint import sign_checkpoint
 from balise_wire.envelope import Signer, sign_envelope
 from balise_wire.items import Anchor, Carried, Item, Loss, Manifest, Readings, Source, Unknown

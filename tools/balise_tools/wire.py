@@ -45,6 +45,14 @@ class Known:
     anchors: dict[tuple[bytes, int], list[Anchor]] = field(default_factory=dict)
     names: dict[tuple[bytes, int, int], bytes] = field(default_factory=dict)
 
+    def add_envelope(self, envelope: Envelope, data: bytes) -> None:
+        """Remember the name of an envelope and its anchors; two envelopes never have one name."""
+        name = (envelope.kid, envelope.log, envelope.seq)
+        if self.names.setdefault(name, data) != data:
+            raise WireError("log", f"seq {name[2]} of log {name[1]} is also the name of other bytes: one is false")
+        anchors = [item for item in envelope.items if isinstance(item, Anchor)]
+        self.anchors.setdefault(name[:2], []).extend(anchors)
+
     def add_manifest(self, envelope: Envelope, item: Manifest) -> None:
         """Remember a manifest; its number is never used for another one in its log."""
         name = (envelope.kid, envelope.log, item.number)
@@ -93,18 +101,13 @@ def _verified_lines(files: Sequence[Path], manifest: Path | None, keys: dict[byt
 
 
 def _open(path: Path, keys: dict[bytes, bytes], known: Known) -> Opened:
-    """Verify a file up to its first fault, and gather the anchors on the way."""
+    """Verify a file up to its first fault."""
     opened = Opened(path)
     try:
         for data in split_sequence(_read(path)):
             envelope = verify_envelope(data, keys)
-            name = (envelope.kid, envelope.log, envelope.seq)
-            if known.names.setdefault(name, data) != data:
-                raise WireError("log", f"seq {name[2]} of log {name[1]} is also the name of other bytes: one is false")
+            known.add_envelope(envelope, data)
             opened.envelopes.append(envelope)
-            for item in envelope.items:
-                if isinstance(item, Anchor):
-                    known.anchors.setdefault(name[:2], []).append(item)
     except WireError as error:
         opened.fault = error
     return opened

@@ -102,7 +102,7 @@ def good_frames() -> list[Case]:
     ]
 
 
-def bad_frames() -> list[Case]:
+def bad_headers() -> list[Case]:
     good, first = frame(1, 2, [ROW]), name(1, 2)
     body = dumps([1, 2, ROW])
     inner = sealed("up", first, body)
@@ -133,21 +133,7 @@ def bad_frames() -> list[Case]:
         ("no key id", "malformed", headed({6: first})),
         ("a third unprotected header", "malformed", headed({4: kid, 6: first, 7: b""})),
         ("sealed part shorter than the authentication tag", "malformed", message(inner[:7], first)),
-        ("the sealed name is not the one on the header", "name", up(first, dumps([1, 3, ROW]))),
-        ("the sealed boot is not the one on the header", "name", up(first, dumps([2, 2, ROW]))),
         ("count 0", "malformed", up(name(1, 0), dumps([1, 0, ROW]))),
-        ("no items", "malformed", up(first, dumps([1, 2]))),
-        ("sealed part is a map", "malformed", up(first, dumps({1: 2}))),
-        ("an item that is no array", "malformed", up(first, dumps([1, 2, 3]))),
-        ("an item without a kind", "malformed", up(first, dumps([1, 2, []]))),
-        ("an item whose kind is text", "malformed", up(first, dumps([1, 2, ["0"]]))),
-        ("rows of two lengths", "malformed", up(first, dumps([1, 2, [*ROW[:-1], [1, 2]]]))),
-        (
-            "more rows promised than the columns hold",
-            "malformed",
-            up(first, dumps([1, 2, [0, 1, 0, 0, 900, b"\x80"]])),
-        ),
-        ("a float for a value", "malformed", up(first, dumps([1, 2, [*ROW[:-1], [1.5]]]))),
         ("outer length not in its shortest form", "not deterministic", good.replace(b"\x44" + kid, b"\x58\x04" + kid)),
         (
             "outer headers not sorted",
@@ -155,15 +141,33 @@ def bad_frames() -> list[Case]:
             good.replace(b"\xa2\x04\x44" + kid + b"\x06\x48" + first, b"\xa2\x06\x48" + first + b"\x04\x44" + kid),
         ),
         ("outer array of indefinite length", "not deterministic", good.replace(b"\xd0\x83", b"\xd0\x9f") + b"\xff"),
+    ]
+    return [{"why": why, "error": error, "data": data.hex()} for why, error, data in told]
+
+
+def bad_contents() -> list[Case]:
+    """What a node with the right key must not say; each is sealed as frame 2 of boot 1."""
+    rows_of_two_lengths, float_value = [*ROW[:-1], [1, 2]], [*ROW[:-1], [1.5]]
+    told = [
+        ("the sealed name is not the one on the header", "name", dumps([1, 3, ROW])),
+        ("the sealed boot is not the one on the header", "name", dumps([2, 2, ROW])),
+        ("no items", "malformed", dumps([1, 2])),
+        ("sealed part is a map", "malformed", dumps({1: 2})),
+        ("an item that is no array", "malformed", dumps([1, 2, 3])),
+        ("an item without a kind", "malformed", dumps([1, 2, []])),
+        ("an item whose kind is text", "malformed", dumps([1, 2, ["0"]])),
+        ("rows of two lengths", "malformed", dumps([1, 2, rows_of_two_lengths])),
+        ("more rows promised than the columns hold", "malformed", dumps([1, 2, [0, 1, 0, 0, 900, b"\x80"]])),
+        ("a float for a value", "malformed", dumps([1, 2, float_value])),
         (
             "a sealed integer not in its shortest form",
             "not deterministic",
-            up(first, body.replace(b"\x83\x01\x02", b"\x83\x01\x18\x02")),
+            dumps([1, 2, ROW]).replace(b"\2", b"\x18\2", 1),
         ),
-        ("nested 17 deep", "too large", up(first, dumps([1, 2, [77, nested(15)]]))),
-        ("more than 4096 bytes", "too large", up(first, dumps([1, 2, [77, bytes(4096)]]))),
+        ("nested 17 deep", "too large", dumps([1, 2, [77, nested(15)]])),
+        ("more than 4096 bytes", "too large", dumps([1, 2, [77, bytes(4096)]])),
     ]
-    return [{"why": why, "error": error, "data": data.hex()} for why, error, data in told]
+    return [{"why": why, "error": error, "data": up(name(1, 2), body).hex()} for why, error, body in told]
 
 
 def nested(depth: int) -> object:
@@ -203,6 +207,6 @@ def frames() -> Case:
     return {
         "key": KEY.hex(),
         "derived": {label: derived(KEY, label, length).hex() for label, length in labels.items()},
-        "frames": good_frames() + bad_frames(),
+        "frames": good_frames() + bad_headers() + bad_contents(),
         "acks": acks(),
     }
