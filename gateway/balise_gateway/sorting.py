@@ -22,6 +22,8 @@ from balise_wire.items import Anchor, Item, Loss, Manifest, Readings, unpack_ite
 MAX_REFUSED_KEPT = 1_000
 MAX_REFUSED_BYTES = 4_096
 MAX_REFUSED_PER_COMMIT = 100
+MAX_TICKS, MAX_TICK_MS = 1 << 45, 1 << 17  # their product is a number that SQLite can hold, far beyond our times
+MAX_MS = 1 << 53
 
 Entry = tuple[bytes, int, int, bytes | None, int | None, int, bytes]  # a row of table entry, before it has its number
 
@@ -100,16 +102,17 @@ class Sorter:
         told: dict[int, int] = {}
         for item in items:
             if isinstance(item, Manifest):
-                channels = item.map.get("channels", [])
-                told[item.number] = len(channels) if isinstance(channels, list) else 0
-            elif isinstance(item, Anchor) and item.boot != opened.boot:
-                raise WireError("malformed", f"an anchor of boot {item.boot} in a frame of boot {opened.boot}")
+                told[item.number] = _width_of(item)
+            elif isinstance(item, Anchor):
+                _check_anchor(item, opened.boot)
             elif isinstance(item, Readings):
                 self._check_readings(db, opened, item, told)
 
     def _check_readings(self, db: sqlite3.Connection, opened: Opened, item: Readings, told: dict[int, int]) -> None:
         if item.boot not in (None, opened.boot):
             raise WireError("malformed", f"readings of boot {item.boot} in a frame of boot {opened.boot}")
+        if max(item.times) > MAX_TICKS:
+            raise WireError("malformed", f"a time of {max(item.times)} ticks")
         width = told.get(item.manifest)
         if width is None:
             known = self._manifests.find(db, opened.kid, opened.boot, item.manifest)
@@ -183,6 +186,21 @@ class Sorter:
                     found.append(_loss_of_frame(self._nodes[kid], boot, row[2], "columns do not fit their manifest"))
             db.execute("DELETE FROM waiting WHERE node = ? AND boot = ? AND number = ?", key)
         return found
+
+
+def _width_of(manifest: Manifest) -> int:
+    """How many columns its readings have."""
+    tick_ms, channels = manifest.map.get("tick_ms", 1), manifest.map.get("channels", [])
+    if not isinstance(tick_ms, int) or tick_ms > MAX_TICK_MS:
+        raise WireError("malformed", f"a tick of {tick_ms} ms; at most {MAX_TICK_MS}")
+    return len(channels) if isinstance(channels, list) else 0
+
+
+def _check_anchor(anchor: Anchor, boot: int) -> None:
+    if anchor.boot != boot:
+        raise WireError("malformed", f"an anchor of boot {anchor.boot} in a frame of boot {boot}")
+    if max(anchor.boot_ms, anchor.utc_ms, anchor.uncertainty_ms) > MAX_MS:
+        raise WireError("malformed", "an anchor beyond all time")
 
 
 def _loss_of_frame(node: Node, boot: int, count: int, reason: str) -> Entry:

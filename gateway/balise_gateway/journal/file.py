@@ -103,6 +103,14 @@ class Journal:
                 with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
                     db.execute("ROLLBACK")
 
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """`with journal.reading() as db:` the errors of `transaction`, and nothing written: it works on a full disk."""
+        try:
+            yield self.db
+        except (sqlite3.Error, JournalDamaged) as error:
+            raise self.fault(error) from error
+
     def fault(self, error: sqlite3.Error | JournalError) -> JournalError:
         """The same fault as one of ours; a damaged file is closed, so that the next `open` salvages it."""
         fault = error if isinstance(error, JournalError) else told(error, self.path)

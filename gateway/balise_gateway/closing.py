@@ -1,0 +1,188 @@
+"""From committed entries to one signed envelope of one log.
+
+Promises: each entry goes into each log once; rows of one node and manifest become one item in order of time; a
+manifest stands in or before the first envelope that uses it; one signature covers all nodes. Rows of a boot whose
+anchor is known are written in UTC, others as ticks of a clock domain, whose anchor follows when it comes. The same
+entries give the same bytes. Leaves when to close to `daemon.py`, and numbers to `logs.py`.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from balise_gateway import dating, logs
+from balise_gateway.boots import Boot
+from balise_gateway.clock import Clock, known_utc_ms
+from balise_gateway.journal import Journal, tables
+from balise_gateway.journal.tables import Row
+from balise_gateway.logs import ANCHORED, BETWEEN, HOME_LOG, NO_ANCHOR, Log
+from balise_gateway.manifests import Columns, Manifests
+from balise_wire import cbor
+from balise_wire.envelope import Signer, sign_envelope
+from balise_wire.items import Anchor, Loss, Manifest, Readings, unpack_item
+
+Packed = list[object]
+
+MAX_ENTRIES, MAX_ROWS, MAX_BODY_BYTES = 4_096, 10_000, 256 * 1024  # in one envelope: a hub must be able to take it
+
+
+@dataclass
+class _Group:
+    """Rows of one node, manifest and clock."""
+
+    columns: Columns
+    domain: int | None
+    rows: list[tuple[int, list[int | None], list[tuple[int, int]]]] = field(default_factory=list)
+
+    def add(self, item: Readings, ticks: list[int]) -> None:
+        flags = {(column, row): flag for column, pairs in item.flags.items() for row, flag in pairs}
+        width = range(len(item.columns))
+        for row, tick in enumerate(ticks):
+            marks = [(column, flags[column, row]) for column in width if (column, row) in flags]
+            self.rows.append((tick, [column[row] for column in item.columns], marks))
+
+    def readings(self, number: int) -> Readings:
+        """All rows in order of time; rows of one moment in order of arrival."""
+        self.rows.sort(key=lambda row: row[0])
+        flags: dict[int, list[list[int]]] = {}
+        for index, (_, _, marks) in enumerate(self.rows):
+            for column, flag in marks:
+                flags.setdefault(column, []).append([index, flag])
+        columns = [list(column) for column in zip(*(values for _, values, _ in self.rows), strict=True)]
+        return Readings(number, self.domain, [tick for tick, _, _ in self.rows], columns, flags)
+
+
+class Closer:
+    """Closes logs. An entry is deleted when each of `all_logs` has it."""
+
+    def __init__(self, journal: Journal, signer: Signer, clock: Clock, all_logs: Sequence[int]) -> None:
+        self._journal, self._signer, self._clock = journal, signer, clock
+        self._logs = tuple(all_logs)
+
+    def close(self, log: int, form: str) -> int:
+        """Signs and stores all that waits for this log; returns how many envelopes that made. Raises JournalError."""
+        made = 0
+        while self._close_one(log, form):
+            made += 1
+        return made
+
+    def _close_one(self, log: int, form: str) -> bool:
+        with self._journal.transaction() as db:
+            state = Log.read(db, log)
+            if self._must_ask_hub(db, log):
+                return False
+            entries = _some_entries(db, state.cursor)
+            if entries:
+                state.cursor = entries[-1][0]
+            mine = [entry for entry in entries if entry[5] in (None, log)]
+            envelope = _Envelope(db, state, self._clock)
+            items = envelope.items(mine, form)
+            if items:
+                state.readings += envelope.readings
+                cose = sign_envelope(self._signer, log, state.next_seq, items)
+                state.append(db, cose, envelope.rows, known_utc_ms(self._clock))
+            state.save(db)
+            logs.prune(db, self._logs)
+        return bool(items) or len(entries) > len(mine)
+
+    def _must_ask_hub(self, db: sqlite3.Connection, log: int) -> bool:
+        """After a salvage that lost the log's own count, only the hub knows it: is there an envelope to ask with?"""
+        if log == HOME_LOG or not tables.count(db, tables.ask_hub(log)):
+            return False
+        return tables.ENVELOPE.one(db, "log = ?", (log,)) is not None
+
+
+def _some_entries(db: sqlite3.Connection, cursor: int) -> list[Row]:
+    """The next entries, as many as one envelope should hold."""
+    found: list[Row] = []
+    rows = size = 0
+    for entry in tables.ENTRY.read(db, f"entry > ? ORDER BY entry LIMIT {MAX_ENTRIES}", (cursor,)):
+        rows, size = rows + entry[6], size + len(entry[7])
+        if found and (rows > MAX_ROWS or size > MAX_BODY_BYTES):
+            break
+        found.append(entry)
+    return found
+
+
+class _Envelope:
+    """The items of one envelope, gathered inside its transaction."""
+
+    def __init__(self, db: sqlite3.Connection, log: Log, clock: Clock) -> None:
+        self._db, self._log, self._clock = db, log, clock
+        self._manifests = Manifests()
+        self._boots: dict[tuple[bytes, int], Boot] = {}
+        self.rows = self.readings = 0
+
+    def items(self, entries: Sequence[Row], form: str) -> list[Packed]:
+        """Manifests first, then anchors, readings and everything else: a reader never meets what it does not know."""
+        groups: dict[tuple[bytes, bytes, int | None], _Group] = {}
+        others: list[Packed] = []
+        for entry in entries:
+            item = unpack_item(cbor.decode(entry[7]))
+            if not isinstance(item, Readings):
+                others.append(item.pack())
+                continue
+            columns = self._manifests.of_digest(self._db, entry[4])
+            if columns is None:
+                others.append(_without_manifest(entry).pack())
+            else:
+                self._add(groups, entry, item, columns)
+        manifests, readings = self._numbered(groups.values(), form)
+        return [*manifests, *self._anchors(), *readings, *others]
+
+    def _add(
+        self, groups: dict[tuple[bytes, bytes, int | None], _Group], entry: Row, item: Readings, columns: Columns
+    ) -> None:
+        kid, boot = entry[1], entry[2]
+        domain, ticks = self._dated(kid, boot, item, columns.tick_ms)
+        group = groups.setdefault((kid, columns.digest, domain), _Group(columns, domain))
+        group.add(item, ticks)
+        self.rows += len(ticks)
+        self.readings += sum(value is not None for column in item.columns for value in column)
+
+    def _dated(self, kid: bytes, number: int, item: Readings, tick_ms: int) -> tuple[int | None, list[int]]:
+        """(clock domain or None for UTC, ticks) of these rows."""
+        if item.boot is None:
+            return None, item.times
+        boot = self._boots.get((kid, number))
+        if boot is None:
+            row = tables.BOOT.one(self._db, "node = ? AND boot = ?", (kid, number))
+            boot = self._boots[kid, number] = Boot(kid, number) if row is None else Boot.of_row(row)
+        if boot.anchor is not None:
+            ticks = [dating.utc_ticks(tick, boot.anchor, tick_ms) for tick in item.times]
+            if min(ticks) >= 0:
+                return None, ticks
+        return self._log.domain(self._db, kid, number), item.times
+
+    def _numbered(self, groups: Iterable[_Group], form: str) -> tuple[list[Packed], list[Packed]]:
+        manifests, readings = [], []
+        for group in groups:
+            number, new = self._log.manifest_number(self._db, group.columns.digest)
+            if new:
+                told = cbor.decode(group.columns.packed)
+                manifests.append(Manifest(number, told if isinstance(told, dict) else {}).pack())
+            readings.append(group.readings(number).pack(form))
+        return manifests, readings
+
+    def _anchors(self) -> list[Packed]:
+        """Anchors that have come for rows without one, and brackets for boots that ended without."""
+        told: list[Packed] = []
+        now_utc_ms = known_utc_ms(self._clock)
+        for boot, domain, state in self._log.undated(self._db):
+            anchor, becomes = boot.anchor, ANCHORED
+            if anchor is None and state == NO_ANCHOR:
+                anchor, becomes = dating.bracket(self._db, boot, now_utc_ms), BETWEEN
+            if anchor is not None:
+                told.append(_renamed(anchor, domain).pack())
+                self._log.date(self._db, boot, domain, becomes)
+        return told
+
+
+def _renamed(anchor: Anchor, domain: int) -> Anchor:
+    return Anchor(domain, anchor.boot_ms, anchor.utc_ms, anchor.source, anchor.uncertainty_ms)
+
+
+def _without_manifest(entry: Row) -> Loss:
+    """Rows whose meaning was lost with a damaged page."""
+    number, kid = entry[0], entry[1]
+    return Loss(kid.hex(), "entry", number, number, "its manifest stood on a damaged page of the journal")

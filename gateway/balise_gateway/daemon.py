@@ -1,0 +1,172 @@
+"""The gateway as a whole: builds the parts, runs them together, and stops them in the right order.
+
+Promises that setting `stop` ends cleanly (what is in memory is committed, acknowledged, and the files are closed), and
+that cancelling `run` is a power cut (nothing more is committed or sent). Clock, sockets, HTTP and chance are handed in,
+so the same object runs on virtual time. Leaves every job to its own module.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from random import Random, SystemRandom
+from typing import Any
+
+from balise_gateway import hubs, ingests, keys, logs, plugins, status
+from balise_gateway.clock import Clock, known_utc_ms
+from balise_gateway.closing import Closer
+from balise_gateway.config import Config
+from balise_gateway.errors import JournalError
+from balise_gateway.ingests import Ingest, Listen
+from balise_gateway.intake import Intake
+from balise_gateway.journal import Journal
+from balise_gateway.log import event
+from balise_gateway.logs import HOME_LOG
+from balise_gateway.uplink import Uplink
+from balise_wire.envelope import Signer
+
+OPEN_RETRY_S = 5.0
+HOME_FORM = "rice"
+
+
+class Gateway:
+    """One gateway. `listen(protocol_factory, host, port)` is as `loop.create_server`; `transport` is httpx's."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        *,
+        listen: Listen | None = None,
+        transport: Any = None,
+        dice: Random | None = None,
+    ) -> None:
+        self._config, self._clock = config, clock
+        self._transport, self._dice = transport, dice or SystemRandom()
+        self.ingests: list[Ingest] = [
+            plugins.load(ingests, settings.kind).Ingest(settings, listen or _real_listen) for settings in config.ingests
+        ]
+        self._parts: _Parts | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Runs until `stop` is set. Raises KeyFileError before anything is started."""
+        parts = self._parts = _Parts(self._config, self._clock, self._transport, self._dice)
+        event("gateway starts", kid=parts.signer.kid.hex(), data_dir=self._config.gateway.data_dir)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = self._start_page(group)
+                if await self._open(parts, stop):
+                    tasks += self._start(group, parts)
+                    await stop.wait()
+                    parts.intake.commit()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            parts.intake.abandon()
+            parts.journal.close()
+        event("gateway stopped")
+
+    def status(self) -> status.Document:
+        """How it is now (status.py says what is in it)."""
+        parts = self._parts
+        if parts is None:
+            return {"running": False}
+        try:
+            with parts.journal.reading() as db:
+                base = status.of_journal(db, self._config, parts.signer)
+        except JournalError as error:
+            base = {"gateway": status.identity(parts.signer), "journal": {"error": str(error)}, "nodes": [], "logs": []}
+        live = {"journal": _journal_state(parts.intake), "clock": self._clock_state()}
+        hub_states = {uplink.settings.log: _hub_state(uplink) for uplink in parts.uplinks}
+        document = status.merged(base, live, hub_states)
+        document["ingests"] = [ingest.status() for ingest in self.ingests]
+        return document
+
+    def _start_page(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        if self._config.page is None:
+            return []
+        from balise_gateway import page  # its libraries are needed by those only who want a page
+
+        return [group.create_task(page.serve(self._config.page, self.status))]
+
+    async def _open(self, parts: "_Parts", stop: asyncio.Event) -> bool:
+        """Opens the journal, however long the disk refuses; False when told to stop meanwhile."""
+        while not stop.is_set():
+            try:
+                parts.intake.ready()
+                with parts.journal.transaction() as db:
+                    logs.ensure(db, parts.all_logs)
+                return True
+            except JournalError as error:
+                parts.intake.state.error = str(error)
+                event("journal cannot be used", why=error, retry_s=OPEN_RETRY_S)
+            try:
+                async with asyncio.timeout(OPEN_RETRY_S):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+        return False
+
+    def _start(self, group: asyncio.TaskGroup, parts: "_Parts") -> list[asyncio.Task[None]]:
+        tasks = [group.create_task(ingest.run(parts.intake.take)) for ingest in self.ingests]
+        home_s = self._config.gateway.home_batch_s
+        tasks.append(group.create_task(_close_periodically(parts, HOME_LOG, HOME_FORM, home_s, None)))
+        for uplink in parts.uplinks:
+            hub = uplink.settings
+            tasks.append(group.create_task(_close_periodically(parts, hub.log, hub.form, hub.batch_s, uplink)))
+            tasks.append(group.create_task(uplink.run()))
+        return tasks
+
+    def _clock_state(self) -> Mapping[str, object]:
+        utc_ms = known_utc_ms(self._clock)
+        return {"utc_ms": utc_ms, "uncertainty_ms": self._clock.uncertainty_ms() if utc_ms is not None else None}
+
+
+class _Parts:
+    """What needs the signing key: made when the gateway runs."""
+
+    def __init__(self, config: Config, clock: Clock, transport: Any, dice: Random) -> None:
+        self.signer: Signer = keys.load_or_make(config.gateway.data_dir)
+        origin = f"balise/{self.signer.kid.hex()}"
+        self.journal = Journal(config.gateway.data_dir, origin)
+        self.intake = Intake(self.journal, config.nodes, clock, config.gateway.commit_s)
+        self.all_logs = [HOME_LOG, *(hub.log for hub in config.hubs)]
+        self.closer = Closer(self.journal, self.signer, clock, self.all_logs)
+        self.uplinks: list[Uplink] = []
+        for settings in config.hubs:
+            hub = plugins.load(hubs, settings.kind).Hub(settings, self.signer.kid, transport, dice)
+            self.uplinks.append(Uplink(settings, hub, self.journal, origin, dice))
+
+
+async def _close_periodically(parts: _Parts, log: int, form: str, period_s: float, uplink: Uplink | None) -> None:
+    """Closes what an earlier run left, then all that has come, every period."""
+    while True:
+        parts.intake.commit()
+        try:
+            made = parts.closer.close(log, form)
+        except JournalError as error:
+            event("log not closed", log=log, why=error)
+        else:
+            if made and uplink is not None:
+                uplink.wake()
+        await asyncio.sleep(period_s)
+
+
+def _journal_state(intake: Intake) -> Mapping[str, object]:
+    state = intake.state
+    return {
+        "error": state.error,
+        "failures": state.failures,
+        "commits": state.commits,
+        "last_commit_utc_ms": state.last_utc_ms,
+        "pending_frames": intake.pending,
+        "repeated_frames": state.repeats,
+        "not_taken": dict(sorted(state.not_taken.items())),
+    }
+
+
+def _hub_state(uplink: Uplink) -> dict[str, object]:
+    state = uplink.state
+    return {"error": state.error, "failures": state.failures, "answers": state.answers}
+
+
+async def _real_listen(factory: Any, host: str, port: int) -> asyncio.Server:
+    return await asyncio.get_running_loop().create_server(factory, host, port)

@@ -1,0 +1,58 @@
+"""When a boot was, for nodes that started without a clock: anchors, and brackets where no anchor ever came.
+
+Promises that a time is never guessed: it follows from the node's own anchor, or is a bracket that says how wide it is.
+Leaves to `closing.py` which rows and logs it is for.
+"""
+
+import sqlite3
+
+from balise_gateway.boots import Boot
+from balise_gateway.journal import tables
+from balise_wire.items import Anchor
+
+BETWEEN_SOURCE = "between"
+EARLIEST_UTC_MS = 1_514_764_800_000  # 2018-01-01: no node of this kind ran before
+_NEIGHBOURS = 64  # boots looked at on either side
+
+
+def utc_ticks(ticks: int, anchor: Anchor, tick_ms: int) -> int:
+    """The UTC tick nearest to a tick of the anchor's boot."""
+    return (ticks * tick_ms - anchor.boot_ms + anchor.utc_ms + tick_ms // 2) // tick_ms
+
+
+def bracket(db: sqlite3.Connection, boot: Boot, now_utc_ms: int | None) -> Anchor | None:
+    """An anchor for a boot that has ended without one; None while it may still get one, or nothing is known.
+
+    The boot began after the last moment known of an earlier boot, and was over when its frames had arrived and when the
+    next dated boot began. The anchor is the middle, its uncertainty half the width.
+    """
+    node = tables.NODE.one(db, "node = ?", (boot.kid,))
+    if node is None or node[2] <= boot.boot:
+        return None  # it may still be running
+    ends = [end for end in (boot.arrived_utc_ms or now_utc_ms, _start_of_next(db, boot)) if end is not None]
+    if not ends:
+        return None
+    start_ms = _end_of_previous(db, boot)
+    latest_start_ms = min(ends) - (boot.last_tick_ms or 0)
+    low, high = max(0, min(start_ms, latest_start_ms)), max(start_ms, latest_start_ms)
+    return Anchor(boot.boot, 0, (low + high) // 2, BETWEEN_SOURCE, (high - low + 1) // 2)
+
+
+def _end_of_previous(db: sqlite3.Connection, boot: Boot) -> int:
+    """The last known moment of the nearest earlier boot that has one."""
+    where = f"node = ? AND boot < ? ORDER BY boot DESC LIMIT {_NEIGHBOURS}"
+    for row in tables.BOOT.read(db, where, (boot.kid, boot.boot)):
+        known = Boot.of_row(row).known_utc_ms()
+        if known is not None:
+            return known
+    return EARLIEST_UTC_MS
+
+
+def _start_of_next(db: sqlite3.Connection, boot: Boot) -> int | None:
+    """When the nearest later boot with an anchor began."""
+    where = f"node = ? AND boot > ? ORDER BY boot LIMIT {_NEIGHBOURS}"
+    for row in tables.BOOT.read(db, where, (boot.kid, boot.boot)):
+        anchor = Boot.of_row(row).anchor
+        if anchor is not None:
+            return anchor.utc_ms - anchor.boot_ms
+    return None

@@ -1,0 +1,155 @@
+"""One log of the journal: the numbers it gives, and its envelopes, stored before anything is sent.
+
+Promises that no number (envelope, manifest, clock domain) is given twice in a log, and that an envelope and the cursor
+that says what is in it are written in one transaction. Leaves what goes into an envelope to `closing.py`.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from balise_gateway.boots import Boot
+from balise_gateway.hubs import Holding, Stored
+from balise_gateway.journal import tables
+from balise_gateway.journal.tables import Row
+from balise_wire import cbor
+from balise_wire.items import Loss
+
+HOME_LOG = 0
+NO_ANCHOR, BETWEEN, ANCHORED = 0, 1, 2  # what a log has been told about the time of a domain
+_SPARE_NUMBERS = 1_000  # given by envelopes that only the hub remembers
+
+
+@dataclass(slots=True)
+class Log:
+    """The state of one log, to be read and saved inside a transaction. Fields are the columns of table `log`."""
+
+    log: int
+    next_seq: int = 1
+    cursor: int = 0
+    next_manifest: int = 1
+    next_domain: int = 1
+    hub_next: int = 1
+    rows: int = 0
+    readings: int = 0
+    size_bytes: int = 0
+
+    @classmethod
+    def read(cls, db: sqlite3.Connection, log: int) -> "Log":
+        row = tables.LOG.one(db, "log = ?", (log,))
+        return cls(log) if row is None else cls(*row)
+
+    def save(self, db: sqlite3.Connection) -> None:
+        tables.LOG.put(db, [self._row()])
+
+    def _row(self) -> Row:
+        numbers = (self.next_seq, self.cursor, self.next_manifest, self.next_domain, self.hub_next)
+        return (self.log, *numbers, self.rows, self.readings, self.size_bytes)
+
+    def manifest_number(self, db: sqlite3.Connection, digest: bytes) -> tuple[int, bool]:
+        """(the number of this manifest in this log, is it new and so must be told first?)."""
+        row = tables.LOG_MANIFEST.one(db, "log = ? AND digest = ?", (self.log, digest))
+        if row is not None:
+            return row[2], False
+        number, self.next_manifest = self.next_manifest, self.next_manifest + 1
+        tables.LOG_MANIFEST.put(db, [(self.log, digest, number)])
+        return number, True
+
+    def domain(self, db: sqlite3.Connection, kid: bytes, boot: int) -> int:
+        """The number of the clock domain that this boot of this node is in this log."""
+        row = tables.LOG_DOMAIN.one(db, "log = ? AND node = ? AND boot = ?", (self.log, kid, boot))
+        if row is not None:
+            return int(row[3])
+        number, self.next_domain = self.next_domain, self.next_domain + 1
+        tables.LOG_DOMAIN.put(db, [(self.log, kid, boot, number, NO_ANCHOR)])
+        return number
+
+    def undated(self, db: sqlite3.Connection) -> Iterator[tuple[Boot, int, int]]:
+        """(boot, domain, state) of the domains that could still be told more about."""
+        for _, kid, boot, domain, state in list(
+            tables.LOG_DOMAIN.read(db, "log = ? AND state < ? ORDER BY domain", (self.log, ANCHORED))
+        ):
+            row = tables.BOOT.one(db, "node = ? AND boot = ?", (kid, boot))
+            if row is not None:
+                yield Boot.of_row(row), domain, state
+
+    def date(self, db: sqlite3.Connection, boot: Boot, domain: int, state: int) -> None:
+        """Remembers what this log has been told about the time of a domain."""
+        tables.LOG_DOMAIN.put(db, [(self.log, boot.kid, boot.boot, domain, state)])
+
+    def append(self, db: sqlite3.Connection, cose: bytes, rows: int, made_utc_ms: int | None) -> None:
+        """Stores the envelope named `next_seq`, which holds all entries up to `cursor`."""
+        tables.ENVELOPE.put(db, [(self.log, self.next_seq, self.cursor, made_utc_ms, rows, cose)])
+        self.next_seq += 1
+        self.rows += rows
+        self.size_bytes += len(cose)
+
+
+def ensure(db: sqlite3.Connection, logs: Iterable[int]) -> None:
+    """Makes the logs that are new in the configuration."""
+    for log in logs:
+        Log.read(db, log).save(db)
+
+
+def prune(db: sqlite3.Connection, logs: Sequence[int]) -> None:
+    """Deletes the entries that every one of these logs has; a log that is not there yet has none."""
+    db.execute("DELETE FROM entry WHERE entry <= ?", (min(Log.read(db, log).cursor for log in logs),))
+
+
+def to_send(db: sqlite3.Connection, log: int, held: Holding, limit_bytes: int, limit_count: int) -> list[Stored]:
+    """The oldest envelopes that the hub lacks and did not refuse: at least one if any, at most the limits."""
+    parked = {row[1] for row in tables.PARKED.read(db, "log = ?", (log,))}
+    batch: list[Stored] = []
+    size = 0
+    for first, last in _gaps(held, Log.read(db, log).next_seq):
+        where = "log = ? AND seq BETWEEN ? AND ? ORDER BY seq"
+        for row in tables.ENVELOPE.read(db, where, (log, first, last)):
+            if row[1] in parked:
+                continue
+            size += len(row[5])
+            if batch and (size > limit_bytes or len(batch) >= limit_count):
+                return batch
+            batch.append(Stored(row[1], row[5]))
+    return batch
+
+
+def _gaps(held: Holding, end: int) -> Iterator[tuple[int, int]]:
+    """The ranges below `end` that the hub lacks."""
+    start = held.next_seq
+    for first, last in held.ranges:
+        if first > start:
+            yield start, min(first, end) - 1
+        start = max(start, last + 1)
+    if start < end:
+        yield start, end - 1
+
+
+def note_holding(db: sqlite3.Connection, log: int, held: Holding, origin: str) -> bool:
+    """Remembers what the hub holds. Returns True when it holds more than this journal ever knew of.
+
+    Then the journal is an older copy, or was damaged: the hub's numbers are never given again, and a loss item tells
+    which envelopes only the hub has. Manifest and domain numbers go on above any that those envelopes may have used.
+    """
+    state = Log.read(db, log)
+    more = held.highest >= state.next_seq
+    if more:
+        reason = f"log {log}: known to the hub only; this journal is an older copy, or was damaged"
+        _tell(db, Loss(origin, "envelope", state.next_seq, held.highest, reason), (HOME_LOG, log))
+        state.next_seq = held.highest + 1
+        state.next_manifest += _SPARE_NUMBERS
+        state.next_domain += _SPARE_NUMBERS
+        db.execute("DELETE FROM log_manifest WHERE log = ?", (log,))
+        db.execute("DELETE FROM log_domain WHERE log = ?", (log,))
+    state.hub_next = held.next_seq
+    state.save(db)
+    db.execute("DELETE FROM counter WHERE name = ?", (tables.ask_hub(log),))
+    return more
+
+
+def _tell(db: sqlite3.Connection, loss: Loss, logs: Iterable[int]) -> None:
+    """A loss item of the gateway's own, for each of these logs."""
+    first = max(1, tables.count(db, "next_entry"))
+    body = cbor.encode(loss.pack())
+    rows = [(first + number, b"", 0, Loss.kind, None, log, 0, body) for number, log in enumerate(logs)]
+    tables.ENTRY.put(db, rows)
+    tables.COUNTER.put(db, [("next_entry", first + len(rows))])

@@ -1,0 +1,148 @@
+"""`balise gateway`: runs the gateway, says how it is, prints its public key.
+
+Promises exit code 0 after a clean stop, 2 for a configuration or key that cannot be used, 1 for anything else.
+Leaves everything else to `balise_gateway`.
+"""
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from balise_gateway import config as configuration
+from balise_gateway import keys, status
+from balise_gateway.clock import SystemClock
+from balise_gateway.config import Config
+from balise_gateway.daemon import Gateway
+from balise_gateway.errors import ConfigError, JournalError, KeyFileError, MissingExtra
+from balise_gateway.journal import open_to_read
+from balise_gateway.log import LOGGER
+
+CONFIG_ERROR, FAILED = 2, 1
+ANSWER_WITHIN_S = 3.0
+
+app = typer.Typer(help="The gateway: keeps, signs and forwards what the nodes measure.", no_args_is_help=True)
+ConfigFile = Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration file.")]
+DEFAULT_CONFIG = Path("gateway.toml")
+
+
+@app.command()
+def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Runs until SIGTERM or Ctrl-C; what it has taken is then on disk."""
+    loaded = _load(config)
+    _log_to_stderr()
+    gateway = Gateway(loaded, SystemClock(loaded.gateway.clock_uncertainty_ms))
+    try:
+        asyncio.run(_run_until_signal(gateway))
+    except KeyFileError as error:
+        _fail(str(error), CONFIG_ERROR)
+    except ExceptionGroup as errors:
+        missing = errors.subgroup(MissingExtra)
+        if missing is None:
+            raise
+        _fail(str(missing.exceptions[0]), CONFIG_ERROR)
+
+
+@app.command("status")
+def show_status(
+    config: ConfigFile = DEFAULT_CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole document, for programs.")] = False,
+) -> None:
+    """Says how the gateway is: asks the running one, or reads the journal when none is running."""
+    loaded = _load(config)
+    try:
+        document = _ask_running(loaded) or _read_journal(loaded)
+    except (JournalError, KeyFileError) as error:
+        _fail(str(error), FAILED)
+    if as_json:
+        typer.echo(json.dumps(document, ensure_ascii=False))
+        return
+    for line in _lines(document):
+        typer.echo(line)
+
+
+@app.command()
+def key(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Prints the public key, in hex: give it to each hub that shall verify what this gateway signs."""
+    loaded = _load(config)
+    try:
+        typer.echo(keys.load_or_make(loaded.gateway.data_dir).public_key.hex())
+    except KeyFileError as error:
+        _fail(str(error), CONFIG_ERROR)
+
+
+def _load(path: Path) -> Config:
+    try:
+        return configuration.load(path)
+    except ConfigError as error:
+        _fail(str(error), CONFIG_ERROR)
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    typer.echo(f"balise gateway: {text}", err=True)
+    raise typer.Exit(code)
+
+
+def _log_to_stderr() -> None:
+    """One line an event; the system's journal adds the time."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    logger = logging.getLogger(LOGGER)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+async def _run_until_signal(gateway: Gateway) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await gateway.run(stop)
+
+
+def _ask_running(config: Config) -> dict[str, Any] | None:
+    """The document of the gateway that serves the page; None when none answers."""
+    if config.page is None:
+        return None
+    import urllib.request
+
+    host = "127.0.0.1" if config.page.host == "0.0.0.0" else config.page.host
+    try:
+        with urllib.request.urlopen(f"http://{host}:{config.page.port}/status.json", timeout=ANSWER_WITHIN_S) as answer:
+            found = json.load(answer)
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and "gateway" in found else None
+
+
+def _read_journal(config: Config) -> dict[str, Any]:
+    signer = keys.load(config.gateway.data_dir)
+    db = open_to_read(config.gateway.data_dir)
+    return status.of_journal(db, config, signer)
+
+
+def _lines(document: dict[str, Any]) -> list[str]:
+    journal = document["journal"]
+    state = "running" if document["running"] else "no page answers; this is from the journal"
+    lines = [f"gateway {document['gateway']['kid']}: {state}"]
+    lines.append(f"journal: {journal.get('error') or 'all is well'}")
+    for node in document["nodes"]:
+        values = ", ".join(f"{value['name']} {_shown(value)}" for value in node["latest"]) or "nothing yet"
+        lines.append(f"{node['name']}: {node['rows']} rows; {values}")
+    for log in document["logs"]:
+        hub = log.get("hub")
+        lag = "" if hub is None else f", {hub['lag_envelopes']} to deliver, {len(hub['parked'])} parked"
+        cost = f"{log['bytes_per_reading'] or 0} bytes per reading"
+        lines.append(f"log {log['log']} ({log['name']}): {log['next_seq'] - 1} envelopes{lag}, {cost}")
+        if hub is not None and hub.get("error"):
+            lines.append(f"  {hub['error']}")
+    refused = ", ".join(f"{reason} {count}" for reason, count in document["refused"].items())
+    return [*lines, f"refused frames: {refused or 'none'}"]
+
+
+def _shown(value: dict[str, Any]) -> str:
+    return "missing" if value["value"] is None else f"{value['value']} {value['unit']}"
