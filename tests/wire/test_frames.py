@@ -23,13 +23,10 @@ class LibraryCipher(ccm.BlockCipher):
     """AES of `cryptography` where MicroPython has cryptolib, so that the mode in Python is tested here too."""
 
     def ecb(self, blocks: bytes) -> bytes:
-        return self._run(modes.ECB(), blocks)
+        return Cipher(algorithms.AES(self._key), modes.ECB()).encryptor().update(blocks)
 
     def cbc(self, blocks: bytes) -> bytes:
-        return self._run(modes.CBC(bytes(16)), blocks)
-
-    def _run(self, mode: modes.Mode, blocks: bytes) -> bytes:
-        return Cipher(algorithms.AES(self._key), mode).encryptor().update(blocks)
+        return Cipher(algorithms.AES(self._key), modes.CBC(bytes(16))).encryptor().update(blocks)
 
 
 def test_rfc_3610_packet_vector_1() -> None:
@@ -53,12 +50,10 @@ def test_our_mode_is_the_library_s(key: bytes, nonce: bytes, plaintext: bytes, a
 def test_our_mode_refuses_any_flipped_bit(key: bytes, nonce: bytes, plaintext: bytes, draw: st.DataObject) -> None:
     sealed = bytearray(ccm.seal(key, nonce, plaintext, b"header"))
     sealed[draw.draw(st.integers(0, len(sealed) - 1))] ^= 1 << draw.draw(st.integers(0, 7))
-    for refuse in (
-        lambda: ccm.open_with(LibraryCipher(key), nonce, bytes(sealed), b"header"),
-        lambda: ccm.open_sealed(key, nonce, bytes(sealed), b"header"),
-    ):
-        with pytest.raises(WireError, match="tag: "):
-            refuse()
+    with pytest.raises(WireError, match="tag: "):
+        ccm.open_with(LibraryCipher(key), nonce, bytes(sealed), b"header")
+    with pytest.raises(WireError, match="tag: "):
+        ccm.open_sealed(key, nonce, bytes(sealed), b"header")
 
 
 def test_fewer_bytes_than_a_tag() -> None:

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from balise_wire import cbor, checkpoint, envelope, frames, rice
 from balise_wire.envelope import HubAnswer, Signer
 from balise_wire.errors import REASONS, WireError
-from balise_wire.items import Anchor, Loss, Manifest, Readings, Unknown, unpack_item
+from balise_wire.items import Anchor, Item, Loss, Manifest, Readings, Unknown, unpack_item
 
 SIGNER = Signer(bytes(range(32)))
 KEYS = {SIGNER.kid: SIGNER.public_key}
 FRAME_KEYS = frames.FrameKeys(bytes(range(16)))
 CHANNELS: list[object] = [{"n": "pm2_5", "u": "ug/m3", "s": 1}, {"n": "temperature", "u": "Cel", "s": 2}]
 ROWS = Readings(1, 3, [61, 208, 353], [[27, None, 30], [-722, -721, 5000000]], {1: [[2, 3]]})
-ITEMS = [
+ITEMS: list[Item | Readings] = [
     Manifest(1, {"node": "urn:dev:ops:b4115e-air-01", "channels": CHANNELS}),
     ROWS,
     Anchor(3, 5000000, 1544300000000, "ntp", 40),

@@ -17,7 +17,9 @@ NODE = "urn:dev:ops:b4115e-air-01"
 
 def manifest(*scales: int, **more: object) -> dict[object, object]:
     channels = [{"n": f"c{i}", "u": "Cel", "s": scale} for i, scale in enumerate(scales)]
-    return {"node": NODE, "channels": channels, **more}
+    told: dict[object, object] = {"node": NODE, "channels": channels}
+    told.update(more)
+    return told
 
 
 def test_records_of_the_issue_s_form() -> None:
