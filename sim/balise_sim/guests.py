@@ -7,13 +7,16 @@ the guest is. The host's network reaches it through `protocol_for`, which hands 
 
 import asyncio
 import asyncio.events
+import ctypes
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from balise_sim.clocks import VirtualLoop
 
-_graveyard: list["GuestLoop"] = []  # collecting an abandoned coroutine would run its `finally` blocks
+def _bury(task: "asyncio.Task[Any]") -> None:
+    """Keeps the task as it is for ever: collecting it, even at the end of Python, would run its `finally` blocks."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))
 
 
 class GuestLoop(VirtualLoop):
@@ -52,7 +55,8 @@ class GuestLoop(VirtualLoop):
         self._alive = False
         if self._wake is not None:
             self._wake.cancel()
-        _graveyard.append(self)
+        for task in asyncio.all_tasks(self):
+            _bury(task)
 
     def protocol_for(self, factory: Callable[[], asyncio.BaseProtocol]) -> Callable[[], asyncio.Protocol]:
         """The same protocol, but each of its events runs inside the guest."""

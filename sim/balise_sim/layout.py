@@ -103,6 +103,7 @@ def _node_root(home: Home, scenario: Scenario, nodes: Path, seed: int) -> Path:
         },
         "sensors": _sensors(home),
     }
+    (root / "main.py").write_text("import balise_node.main\n", encoding="utf-8")
     (root / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     return root
 
