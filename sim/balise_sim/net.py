@@ -154,6 +154,9 @@ class NodeEnd(Sink):
 
     def refused(self, error: OSError) -> None: ...
 
+    def timed_out(self, error: OSError) -> None:
+        """Nothing was acknowledged for too long."""
+
     def writable(self) -> None:
         """Bytes have left the sending side."""
 
@@ -201,11 +204,18 @@ class Connection:
             self._patience = None
 
     def _lose(self) -> None:
+        """Who waited in vain for an acknowledgement gives up; the other side does not know."""
         self._patience = None
-        if not self._link.is_up:
+        node_waits, host_waits = bool(self.to_host.size), bool(self.to_node.size)
+        if node_waits:
+            self.to_host.clear()
+            self.node_is_gone = True
+            self.end.timed_out(os_error(errno.ETIMEDOUT))
+        if host_waits:
+            self.to_node.clear()
+            self.transport.give_up(os_error(errno.ETIMEDOUT))
+        if node_waits and host_waits:
             self.close()
-            self.end.end(os_error(errno.ETIMEDOUT))
-            self.transport.end(os_error(errno.ETIMEDOUT))
 
     def send_to_host(self, data: bytes) -> None:
         self.to_host.put(data)
@@ -341,6 +351,11 @@ class MemoryTransport(asyncio.Transport):
         if not self._closing:
             self._connection.to_node.finish(os_error(errno.ECONNRESET))
             self._say_lost(None)
+
+    def give_up(self, error: OSError) -> None:
+        """Nothing was acknowledged for too long; what still comes from the node is answered by a reset."""
+        if not self._closing:
+            self._say_lost(error)
 
     def vanish(self) -> None:
         """The process of this side is gone; its protocol hears nothing."""

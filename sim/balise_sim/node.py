@@ -19,6 +19,7 @@ from balise_sim.bridge import Bridge, Reply, Request, State
 from balise_sim.buses import Bench
 from balise_sim.calls import ENTRY, Calls
 from balise_sim.console import Console
+from balise_sim.flash import Flash
 from balise_sim.link import Link
 from balise_sim.station import Station
 from balise_sim.vm import Vm
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 LEAD_US = 20_000  # how far a VM's clock may run before the world's
 SECOND_US = 1_000_000
 RTC_START_S = {"rp2": 1_609_459_200}  # the RP2040's clock starts at 2021-01-01, the ESP32's at its epoch
-BOOT_SCRIPT = Path(__file__).parent / "overlays" / "_boot.py"
 TO_RESET, TO_SLEEP, TO_SOFT_RESET = 1, 2, 3
 
 
@@ -85,8 +85,7 @@ class Node:
         self.fault: str | None = None
         self.vm_version = ""
         self.rtc_memory = b""
-        self.cut_at_flash_op: int | None = None
-        self.flash_ops = 0
+        self.flash = Flash(root)
         self._cause = Cause.POWER_ON
         self._rtc_zero_us = 0
         self._boot_us = 0
@@ -145,7 +144,7 @@ class Node:
         self.boots += 1
         self.fault = None
         self._boot_us = self.world.now_us
-        self._vm = self.world.spawn(self.board, BOOT_SCRIPT)
+        self._vm = self.world.spawn(self.board)
         self._calls = Calls(self, self._boot_us)
         self._bridge = Bridge(self._vm.bridge, self._calls.table, self._drain)
         self._bridge.horizon_us = self.board.boot_ms * 1000 + LEAD_US
@@ -194,12 +193,10 @@ class Node:
 
     def touch_flash(self, request: Request) -> Reply | None:
         """The firmware is about to change a file: the moment at which power cuts hurt most."""
-        self.flash_ops += 1
-        if self.cut_at_flash_op is None or self.flash_ops < self.cut_at_flash_op:
-            return Reply(0, b"", request.value)
-        self.cut_at_flash_op = None
-        self._then = self.power_cut
-        return None
+        reply = self.flash.request(request)
+        if reply is None:
+            self._then = self.power_cut
+        return reply
 
     def _end_boot(self) -> None:
         for timer in (self._timer, self._dog):
@@ -211,6 +208,7 @@ class Node:
         if self._vm is not None:
             self.world.source.kill(self._vm)
             self._close_vm(self._vm)
+        self.flash.lose_power()
 
     def _close_vm(self, vm: Vm) -> None:
         self.console.drain(vm.console_fd)

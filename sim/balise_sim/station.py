@@ -98,10 +98,14 @@ class Station:
     def lose_power(self) -> None:
         """Forgets everything without a word to anyone."""
         for socket in self.sockets.values():
-            socket.lose_power(self._orphans)
+            socket.lose_power()
         self.sockets.clear()
         self.leave()
         self.active = False
+
+    def orphan(self, connection: Connection) -> None:
+        """A connection that this side no longer knows, while the other side does."""
+        self._orphans.append(connection)
 
     def open_socket(self) -> int:
         """A new socket's handle, or the negative errno of a full table."""
@@ -193,15 +197,15 @@ class NodeSocket(NodeEnd):
     def close(self) -> None:
         self._closed = True
         self.wants_connection = False
-        if self._connection is not None and self._connection.is_open:
+        if self._connection is not None and self._connection.is_open and self._error is None:
             self._connection.to_host.finish(None)
 
-    def lose_power(self, orphans: list[Connection]) -> None:
+    def lose_power(self) -> None:
         self._closed = self._dark = True
         self.wants_connection = False
         if self._connection is not None and self._connection.is_open:
             self._connection.lose_node()
-            orphans.append(self._connection)
+            self._station.orphan(self._connection)
 
     # What the connection tells
 
@@ -230,6 +234,12 @@ class NodeSocket(NodeEnd):
         self._ended, self._error = True, error
         if self._connection is not None and (self._closed or error is not None):
             self._connection.close()
+        self._on_ready()
+
+    def timed_out(self, error: OSError) -> None:
+        if self._connection is not None:
+            self._station.orphan(self._connection)
+        self._error = error
         self._on_ready()
 
     def writable(self) -> None:

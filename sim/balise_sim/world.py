@@ -27,7 +27,8 @@ from balise_sim.bridge import Bridge, Op, Reply, Request
 from balise_sim.buses import Wire
 from balise_sim.link import Link
 from balise_sim.net import Network
-from balise_sim.node import BOOT_SCRIPT, Node, board_settings
+from balise_sim.node import Node, board_settings
+from balise_sim.overlay_store import START, boot_folder
 from balise_sim.vm import Vm, VmError, VmSource, open_source
 
 SECOND_US = 1_000_000
@@ -56,6 +57,7 @@ class World:
         self.network = Network(loop)
         self.nodes: dict[str, Node] = {}
         self.source: VmSource = open_source()
+        self._boot_folder = boot_folder()
         self._baseline_bytes = 0
         self._affinity = os.sched_getaffinity(0)
         if core is not None:
@@ -121,11 +123,11 @@ class World:
 
     # VMs
 
-    def spawn(self, board: Board, script: Path) -> Vm:
+    def spawn(self, board: Board) -> Vm:
         """A VM whose firmware finds as much free heap as the board has."""
         if not self._baseline_bytes:
             self._baseline_bytes = self._measure_baseline(board)
-        return self.source.spawn(_argv(heap_argument_bytes(board.heap_bytes, self._baseline_bytes), script))
+        return self.source.spawn(self._argv(heap_argument_bytes(board.heap_bytes, self._baseline_bytes)))
 
     def check_baseline(self, baseline_bytes: int) -> None:
         """What the overlays take must be what was added to the heap, or the limit would not be the board's."""
@@ -141,9 +143,9 @@ class World:
             measured = request.value
 
         def greet(_request: Request) -> Reply:
-            return Reply(0, json.dumps(board_settings(board, BOOT_SCRIPT.parent)).encode())
+            return Reply(0, json.dumps(board_settings(board, self._boot_folder)).encode())
 
-        vm = self.source.spawn(_argv(ROOMY_HEAP_BYTES, BOOT_SCRIPT))
+        vm = self.source.spawn(self._argv(ROOMY_HEAP_BYTES))
         Bridge(vm.bridge, {Op.HELLO: greet, Op.READY: ready}, lambda: None).serve()
         self.source.kill(vm)
         text = os.read(vm.console_fd, 4096).decode(errors="replace") if not measured else ""
@@ -152,9 +154,8 @@ class World:
             raise VmError(f"the VM does not load the board's modules: {text}")
         return measured
 
-
-def _argv(heap_bytes: int, script: Path) -> list[str]:
-    return ["micropython", "-X", f"heapsize={heap_bytes}", str(script)]
+    def _argv(self, heap_bytes: int) -> list[str]:
+        return ["micropython", "-X", f"heapsize={heap_bytes}", str(self._boot_folder / START)]
 
 
 def heap_argument_bytes(free_bytes: int, baseline_bytes: int) -> int:

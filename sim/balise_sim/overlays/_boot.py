@@ -10,6 +10,7 @@ import random
 import sys
 
 import _bridge
+from _flash import Flash
 
 _SHADOWED = ("machine", "network", "os", "select", "socket", "time")
 _FINISHED, _RAISED, _OUT_OF_MEMORY = 0, 1, 2
@@ -59,7 +60,7 @@ def _mount():
     import vfs
 
     vfs.umount("/")
-    vfs.mount(vfs.VfsPosix(_bridge.settings["root"]), "/")
+    vfs.mount(Flash(vfs.VfsPosix(_bridge.settings["root"])), "/")
     sys.modules["os"].chdir("/")
     sys.path[:] = ("", ".frozen", "/lib")
     sys.argv[:] = ("",)

@@ -4,9 +4,7 @@ Promises: the root is the board's file system, random bytes come from the world'
 """
 
 import _bridge
-from micropython import const
-from uos import chdir, getcwd, ilistdir, listdir, mkdir, mount, remove, rename, rmdir, stat, umount, unlink
-from uos import statvfs as _statvfs
+from uos import chdir, getcwd, ilistdir, listdir, mkdir, mount, remove, rename, rmdir, stat, statvfs, umount, unlink
 
 __all__ = (
     "chdir",
@@ -19,19 +17,12 @@ __all__ = (
     "rename",
     "rmdir",
     "stat",
+    "statvfs",
     "umount",
     "unlink",
 )
 
 sep = "/"
-_BLOCK_BYTES = const(4096)
-
-
-def statvfs(path):
-    """The board's flash; how much of it is used is not known here, so free space is all of it."""
-    _statvfs(path)
-    blocks = _bridge.settings["flash_bytes"] // _BLOCK_BYTES
-    return (_BLOCK_BYTES, _BLOCK_BYTES, blocks, blocks, blocks, 0, 0, 0, 0, 255)
 
 
 def sync():
