@@ -11,6 +11,7 @@ import binascii
 import os
 import struct
 
+from balise_node.errors import ConfigError
 from balise_node.records import replace
 
 _FIRST = 1 << 16  # random starts lie in 2**16 .. 2**31: always five CBOR bytes, and room for two billion boots
@@ -19,20 +20,17 @@ _FORMAT = ">II"  # boot, CRC-32 of its four bytes
 LAST = (1 << 32) - 1
 
 
-class BootsUsedUp(Exception):
-    """All numbers were used: the node needs a new key."""
-
-
 def next_boot(paths: tuple[str, str], above: int = 0) -> int:
     """Count this start in both files; returns its number, which is greater than both and than `above`.
 
     `above`: the highest boot of the frames that are still kept; no proof of the highest that was ever used, so it
-    does not stand in for the copies. Raises OSError when flash cannot be written.
+    does not stand in for the copies. Raises OSError when flash cannot be written,
+    ConfigError when all numbers are used.
     """
     known = [boot for boot in [_read(path) for path in paths] if boot is not None]
     boot = max(above, *known) + 1 if known else _FIRST + int.from_bytes(os.urandom(4), "big") % _SPAN
     if boot > LAST:
-        raise BootsUsedUp(f"boot number {boot} of {LAST}: give this node a new key in config.json")
+        raise ConfigError(f'config.json: "key": found one that was used for {boot} starts; write a new one')
     for path in paths:
         _write(path, boot)
     return boot

@@ -7,6 +7,7 @@ Integers only: on a board a float has 24 bits. Leaves to others: which acknowled
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take the name for true
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 DRIFT_PPM = 50  # of a board's crystal, temperature included: how fast the uncertainty grows
 STEP_MS = 1000  # a correction of a tick or more is a step: it opens a new anchor
@@ -19,7 +20,7 @@ class BootClock:
     Must be asked at least once in half a wrap (6.2 days).
     """
 
-    def __init__(self, ticks_ms: "Callable[[], int]", ticks_diff: "Callable[[int, int], int]") -> None:
+    def __init__(self, ticks_ms: "Callable[[], Any]", ticks_diff: "Callable[[Any, Any], int]") -> None:
         self._ticks_ms = ticks_ms
         self._ticks_diff = ticks_diff
         self._last = ticks_ms()

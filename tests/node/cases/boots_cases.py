@@ -4,7 +4,8 @@ import os
 
 from store_cases import contents, put
 
-from balise_node.boots import LAST, BootsUsedUp, next_boot
+from balise_node.boots import LAST, next_boot
+from balise_node.errors import ConfigError
 
 
 def paths_in(folder: str) -> tuple[str, str]:
@@ -71,6 +72,6 @@ def case_the_last_number(folder: str) -> None:
     message = ""
     try:
         next_boot(paths, above=LAST)
-    except BootsUsedUp as error:
+    except ConfigError as error:
         message = str(error)
-    assert "new key" in message
+    assert "write a new one" in message

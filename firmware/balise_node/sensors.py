@@ -1,0 +1,100 @@
+"""The node's sensors as one: woken, sampled and put to rest together; one that fails gives no value, never a number.
+
+Promises one value per channel, None where there is none, and one line on the console when a sensor begins to fail in a
+new way or works again. Leaves to the drivers how, and to the app when.
+"""
+
+import time
+
+from balise_node.drivers import SensorError, load
+from balise_node.errors import ConfigError
+
+TYPE_CHECKING = False  # MicroPython has no typing; type checkers take the name for true
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from balise_node.board import Buses
+    from balise_node.drivers._shapes import Driver
+
+
+class Member:
+    """One sensor and how it is doing. `failing` is what is wrong with it, "" when it works."""
+
+    def __init__(self, driver: "Driver") -> None:
+        self.driver = driver
+        self.failing = ""
+
+    def attempt(self, act: "Callable[[], Any]") -> "Any":
+        """Do something with the sensor; None when it fails."""
+        try:
+            result = act()
+        except SensorError as error:
+            self._note(error.what, f"sensor {error}")
+            return None
+        return result
+
+    def works(self) -> None:
+        """It has given values."""
+        self._note("", f"sensor {self.driver.MODEL}: works again")
+
+    def _note(self, what: str, line: str) -> None:
+        if what != self.failing:
+            print(line)
+        self.failing = what
+
+
+class Sensors:
+    """Built from config.json; `models` names channel and sensor model of each value of `sample`."""
+
+    def __init__(self, configs: "list[dict[str, Any]]", buses: "Buses") -> None:
+        self._members = [_member(f"sensors[{i}]", config, buses) for i, config in enumerate(configs)]
+        self.warmup_ms = max([member.driver.WARMUP_S for member in self._members]) * 1000
+        self.models = [(name, m.driver.MODEL) for m in self._members for name in m.driver.CHANNELS]
+        names = [name for name, _ in self.models]
+        for name in names:
+            if names.count(name) > 1:
+                models = ", ".join([model for channel, model in self.models if channel == name])
+                raise ConfigError(
+                    f'config.json: "sensors": found {name} twice ({models}); write one per node and quantity'
+                )
+
+    def wake(self, feed: "Callable[[], None]") -> None:
+        """Bring all to work."""
+        for member in self._members:
+            member.attempt(member.driver.wake)
+            feed()
+
+    def sample(self, feed: "Callable[[], None]") -> list[int | None]:
+        """One value per channel. A sensor that failed is woken first: it may have been without power."""
+        values: list[int | None] = []
+        for member in self._members:
+            if member.failing:
+                member.attempt(member.driver.wake)
+            found = member.attempt(member.driver.sample)
+            if found is None:
+                values.extend([None] * len(member.driver.CHANNELS))
+            else:
+                values.extend(found)
+                member.works()
+            feed()
+        return values
+
+    def sleep(self) -> None:
+        """Let all rest: fans and lasers last longer."""
+        for member in self._members:
+            member.attempt(member.driver.sleep)
+
+
+def _member(path: str, config: "dict[str, Any]", buses: "Buses") -> Member:
+    problem = ""
+    try:
+        driver = load(config["model"])
+    except SensorError as error:
+        problem = str(error)
+    if problem:
+        raise ConfigError(f'config.json: "{path}.model": {problem}')
+    if driver.BUS not in config:
+        raise ConfigError(f'config.json: "{path}": a {driver.MODEL} has no such bus; write its "{driver.BUS}" and pins')
+    options = {"address": config["address"]} if config.get("address") else {}
+    return Member(driver(buses.open(config), time.sleep_ms, **options))
