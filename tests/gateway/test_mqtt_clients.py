@@ -70,7 +70,12 @@ async def run(name: str, port: Port, *words: str, who: str = "air-01:right") -> 
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await process.communicate()
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:  # this test has seen enough
+            process.kill()
+            await process.wait()
     return process.returncode or 0, output.decode()
 
 
@@ -116,6 +121,7 @@ def test_mosquitto_pub_qos_2_is_refused() -> None:
             client = asyncio.create_task(run("mosquitto_pub", port, "-t", "a", "-m", "x", "-q", "2"))
             await until(lambda: port.counters.get("closed_qos2"))
             client.cancel()
+            await asyncio.wait([client])
             assert not port.messages
 
     played(scene)
