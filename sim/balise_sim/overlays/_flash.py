@@ -55,7 +55,12 @@ class Flash:
 
     def rename(self, old_path, new_path):
         self._change(new_path)
-        self._inner.rename(old_path, new_path)
+        old_path, new_path, here = self._absolute(old_path), self._absolute(new_path), self._inner.getcwd()
+        self._inner.chdir("/")  # VfsPosix has one buffer for absolute paths: of two, the first would be lost
+        try:
+            self._inner.rename(old_path[1:], new_path[1:])
+        finally:
+            self._inner.chdir(here)
 
     def rmdir(self, path):
         self._change(path)
