@@ -60,7 +60,7 @@ class Flash:
         try:
             self._inner.rename(old_path[1:], new_path[1:])
         finally:
-            self._inner.chdir(here)
+            self._inner.chdir(here or "/")  # VfsPosix calls its root ""
 
     def rmdir(self, path):
         self._change(path)
