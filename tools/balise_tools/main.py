@@ -11,6 +11,8 @@ import typer
 SUB_COMMANDS = (
     # name, module with `app`, extra that it needs ("" = none)
     ("wire", "balise_tools.wire", ""),
+    ("gateway", "balise_tools.gateway", "gateway"),
+    ("sim", "balise_tools.sim", "sim"),
 )
 
 app = typer.Typer(no_args_is_help=True, help="Sensor data that anyone can verify.")

@@ -1,0 +1,161 @@
+"""A street on virtual time: the world, real nodes, and the gateway and the hub as guests of one loop.
+
+Promises: the same scenario and seed give the same bytes at the hub; a crash of the gateway runs not one more line of
+it. This is the one module of the simulator that imports the gateway; it also starts the gateway of the paced way,
+as a process with the shared clock. Leaves to others: real processes (`processes.py`) and the judgement (`verdict.py`).
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+from balise_gateway.daemon import Gateway
+
+from balise_boards import load_board
+from balise_gateway.config import load
+from balise_sim.buses import Wire
+from balise_sim.clocks import LoopClock, VirtualLoop
+from balise_sim.guests import GuestLoop
+from balise_sim.hub import Behaviour, Hub, HubStore
+from balise_sim.layout import Ports, Site, lay_out, wiring
+from balise_sim.net import Server
+from balise_sim.replay import Home as Place
+from balise_sim.scenario import S_PER_MINUTE, Scenario
+from balise_sim.stage import GATEWAY, HUB, Stage
+from balise_sim.verdict import KeptRow, Verdict, judge, kept_row
+from balise_sim.world import World, install_firmware
+
+CABLE_DELAY_S = 0.03
+LOOK_S = 300  # how often a street that comes home is judged
+
+
+def populate(world: World, scenario: Scenario, site: Site) -> None:
+    """Puts a wired node into each home, its firmware installed, not yet powered."""
+    for number, home in enumerate(scenario.homes):
+        root = site.node_roots[home.name]
+        install_firmware(root)
+        wires = [Wire(model, f"{bus.kind}{bus.number}") for model, bus in wiring(home)]
+        world.add_node(home.name, load_board(home.board), root, wires, Place(world.start_utc_ms, number))
+
+
+def ledger_of(world: World) -> list[KeptRow]:
+    """What the nodes said they kept, from their consoles."""
+    rows = []
+    for name, node in world.nodes.items():
+        rows += [row for at_ms, line in node.console.lines if (row := kept_row(name, at_ms, line)) is not None]
+    return rows
+
+
+class Cable(httpx.AsyncBaseTransport):
+    """The way from the gateway to the hub: may be cut before a request arrives or before its answer does."""
+
+    def __init__(self, is_whole: Callable[[], bool], app: Callable[[], httpx.ASGITransport | None]) -> None:
+        self._is_whole, self._app = is_whole, app
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(CABLE_DELAY_S)
+        app = self._app()
+        if not self._is_whole() or app is None:
+            raise httpx.ConnectError("the cable is cut", request=request)
+        response = await app.handle_async_request(request)
+        await response.aread()
+        await asyncio.sleep(CABLE_DELAY_S)
+        if not self._is_whole() or self._app() is not app:
+            raise httpx.ReadError("the cable was cut before the answer came", request=request)
+        return response
+
+
+class Street(Stage):
+    """One scenario on virtual time, laid out under `root`. `play` runs it to its verdict."""
+
+    def __init__(self, scenario: Scenario, root: Path, seed: int, *, core: int | None = None) -> None:
+        super().__init__(scenario)
+        self.loop = VirtualLoop()
+        self.site = lay_out(scenario, root, seed, Ports())
+        self.world = World(self.loop, scenario.start_utc_ms, seed=seed, core=core)
+        self.store = HubStore(self.site.hub_db)
+        self._behaviour = Behaviour()
+        self._cable_is_whole = True
+        self._hub_app: httpx.ASGITransport | None = None
+        self._guest: GuestLoop | None = None
+        self._servers: list[Server] = []
+        self._gateway: Gateway | None = None
+        self._run: asyncio.Task[None] | None = None
+        populate(self.world, scenario, self.site)
+
+    def play(self) -> Verdict:
+        """Runs the scenario, then until all is at the hub or the drain time is over."""
+        with self.world:
+            verdict = self.loop.run_until_complete(self._play())
+            self.set_power(GATEWAY, on=False)
+        self.store.close()
+        return verdict
+
+    async def _play(self) -> Verdict:
+        for who in (HUB, GATEWAY, *self.world.nodes):
+            self.set_power(who, on=True)
+        await self.play_events()
+        until_ms = self.world.utc_ms
+        give_up_s = self.loop.time() + self.scenario.drain_min * S_PER_MINUTE
+        while True:
+            await asyncio.sleep(LOOK_S)
+            verdict = judge(ledger_of(self.world), self.store, self.site.gateway_keys, until_ms)
+            verdict.node_kills = self.node_kills
+            if verdict.ok or self.loop.time() > give_up_s:
+                return verdict
+
+    # The switches
+
+    def set_power(self, who: str, on: bool) -> None:
+        if who == GATEWAY:
+            self._start_gateway() if on else self._crash_gateway()
+        elif who == HUB:
+            self._hub_app = httpx.ASGITransport(app=self._new_hub().app()) if on else None
+        elif on:
+            self.world.nodes[who].power_on()
+        else:
+            self.world.nodes[who].power_cut()
+
+    def set_cable(self, whole: bool) -> None:
+        self._cable_is_whole = whole
+
+    def set_link(self, home: str, up: bool) -> None:
+        link = self.world.nodes[home].link
+        link.up() if up else link.down()
+
+    def set_hub(self, mode: str) -> None:
+        self._behaviour.mode = mode
+
+    # The guests
+
+    def _new_hub(self) -> Hub:
+        site, world = self.site, self.world
+        return Hub(self.store, site.hub_signer, site.gateway_keys, lambda: world.utc_ms, self._behaviour)
+
+    def _start_gateway(self) -> None:
+        guest = GuestLoop(self.loop)
+
+        async def listen(factory: Callable[[], asyncio.BaseProtocol], host: str, port: int) -> Server:
+            server = await self.world.network.listen(guest.protocol_for(factory), host, port)
+            self._servers.append(server)
+            return server
+
+        cable = Cable(lambda: self._cable_is_whole, lambda: self._hub_app)
+        clock = LoopClock(guest, self.scenario.start_utc_ms)
+        dice = random.Random(f"{self.world.seed}/{self.world.now_us}")
+        self._gateway = Gateway(load(self.site.gateway_toml), clock, listen=listen, transport=cable, dice=dice)
+        self._guest, self._run = guest, guest.start(self._gateway.run(asyncio.Event()))
+
+    def _crash_gateway(self) -> None:
+        """Not one more line of the gateway runs; the network and the files notice, as when a process dies."""
+        if self._guest is None or self._gateway is None or self._run is None:
+            return
+        if self._run.done():
+            self._run.result()  # it had ended by itself: show why
+        self._guest.abandon()
+        for server in self._servers:
+            server.crash()
+        self._gateway.release()
+        self._guest, self._servers = None, []
