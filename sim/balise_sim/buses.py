@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from balise_boards import Board
-
 from balise_sim.devices.base import DeviceModel, I2CDevice, Nack, UARTDevice
 
 ANY_PIN = 255
@@ -246,13 +245,14 @@ class Bench:
         ports: dict[str, I2CBus | UartPort] = {f"i2c{n}": bus for n, bus in self.i2c.items()}
         ports |= {f"uart{n}": port for n, port in self.uart.items()}
         port = ports.get(wire.bus)
-        if isinstance(port, I2CBus) and isinstance(device, I2CDevice):
-            port.attach(device, wire.pins)
-        elif isinstance(port, UartPort) and isinstance(device, UARTDevice):
-            port.attach(device, wire.pins)
-        else:
-            fits = sorted(name for name in ports if name.startswith(device.BUS))
-            raise WiringError(f"{wire.model} on {wire.bus}: {self.board.name} has {', '.join(fits)} for it")
+        match port, device:
+            case I2CBus(), I2CDevice():
+                port.attach(device, wire.pins)
+            case UartPort(), UARTDevice():
+                port.attach(device, wire.pins)
+            case _:
+                fits = sorted(name for name in ports if name.startswith(device.BUS))
+                raise WiringError(f"{wire.model} on {wire.bus}: {self.board.name} has {', '.join(fits)} for it")
         self.devices[wire.model] = device
         return device
 

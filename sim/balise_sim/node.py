@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from balise_boards import Board
-
 from balise_sim.bridge import Bridge, Reply, Request, State
 from balise_sim.buses import Bench
 from balise_sim.calls import ENTRY, Calls
@@ -49,7 +48,7 @@ class _Wait:
 
     now_us: int
     until_us: int
-    interest: list[tuple[int, int, int]]
+    interest: list[tuple[Any, ...]]  # (handle, events, bytes that the VM has) each
 
 
 def board_settings(board: Board, root: Path) -> dict[str, Any]:
@@ -279,8 +278,8 @@ class Node:
 
     def wait(self, request: Request) -> Reply | None:
         """Answers at once when something is ready or the time has come, else parks the VM."""
-        payload = request.payload
-        wait = _Wait(request.now_us, request.value, [ENTRY.unpack_from(payload, at) for at in range(0, len(payload), 4)])
+        interest = list(ENTRY.iter_unpack(request.payload))
+        wait = _Wait(request.now_us, request.value, interest)
         if request.now_us - (self.world.now_us - self._boot_us) <= LEAD_US:
             ready = self._collect(wait, request.now_us)
             over = 0 <= wait.until_us <= request.now_us

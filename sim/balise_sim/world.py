@@ -22,7 +22,6 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from balise_boards import Board
-
 from balise_sim.bridge import Bridge, Op, Reply, Request
 from balise_sim.buses import Wire
 from balise_sim.link import Link

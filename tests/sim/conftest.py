@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from balise_boards import load_board
 
+from balise_boards import load_board
 from balise_sim.buses import Wire
 from balise_sim.clocks import VirtualLoop
 from balise_sim.node import Node
