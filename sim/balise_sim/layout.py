@@ -111,7 +111,8 @@ def _node_root(home: Home, scenario: Scenario, nodes: Path, seed: int) -> Path:
 def wiring(home: Home) -> list[tuple[str, Bus]]:
     """(sensor model, the board's port it is plugged into): each UART sensor has a port, the I2C ones share one."""
     board = load_board(home.board)
-    free = {kind: [bus for bus in board.buses if bus.kind == kind] for kind in ("uart", "i2c")}
+    usable = [bus for bus in board.buses if set(bus.role_pins.values()) <= set(board.gpio)]  # not the flash chip's pins
+    free = {kind: [bus for bus in usable if bus.kind == kind] for kind in ("uart", "i2c")}
     wired = []
     for model in home.sensors:
         kind = import_module(f"balise_sim.devices.{model}").Model.BUS
