@@ -85,6 +85,7 @@ def build(config: "Config") -> "tuple[Node, Sender]":
     if store.set_aside:
         print("store: frames of another key were put aside as", _FRAMES + ".old")
     print(f"boot {boot}: {store.waiting} frames wait, kid {keys.kid.hex()}, {gc.mem_free()} bytes free")
+    gc.threshold(-1)  # from here on memory is taken and given back in small pieces
     return node, sender
 
 

@@ -92,7 +92,7 @@ class Grid:
         """The next slot after this moment; asking does not use it up."""
         if offset_ms is not None:
             ms = self._after(boot_ms + offset_ms)
-            if ms == self._last_utc_ms:
+            if ms == self._last_utc_ms and not self._gap_is_long(ms + self.period_ms - offset_ms):
                 ms += self.period_ms  # the clock was set back by a little: the slot has its row already
             if ms > self._last_utc_ms:
                 return Slot(False, ms, ms - offset_ms)
@@ -102,24 +102,26 @@ class Grid:
     def use(self, slot: Slot) -> list[Slot]:
         """This slot's row is being made. Returns first and last of the slots before it that nobody used, or nothing.
 
-        They are counted in the time since boot, so a clock that is set skips none.
+        A slot counts as skipped when it lies between the two both by its name and by the time since boot: so a clock
+        that is set skips none. Where rows go over from boot time to UTC, or back, the two grids do not join: none.
         """
         last, self._last = self._last, slot
         if not slot.boot_domain:
             self._last_utc_ms = slot.ms
-        if last is None:
+        if last is None or last.boot_domain != slot.boot_domain:
             return []
-        gap_ms = slot.at_boot_ms - last.at_boot_ms
-        if last.boot_domain == slot.boot_domain:
-            gap_ms += self.period_ms // 2  # a correction of the clock makes gaps a little shorter or longer
-        skipped = gap_ms // self.period_ms - 1
+        between_ms = min(slot.ms - last.ms, slot.at_boot_ms - last.at_boot_ms)
+        skipped = (between_ms - 1) // self.period_ms
         if skipped <= 0:
             return []
-        return [self._beyond(last, 1), self._beyond(last, skipped)]
+        return [self._before(slot, skipped), self._before(slot, 1)]
+
+    def _gap_is_long(self, at_boot_ms: int) -> bool:
+        return self._last is not None and (at_boot_ms - self._last.at_boot_ms) * 2 >= self.period_ms * 3
 
     def _after(self, ms: int) -> int:
         return (ms // self.period_ms + 1) * self.period_ms
 
-    def _beyond(self, slot: Slot, periods: int) -> Slot:
-        more_ms = periods * self.period_ms
-        return Slot(slot.boot_domain, slot.ms + more_ms, slot.at_boot_ms + more_ms)
+    def _before(self, slot: Slot, periods: int) -> Slot:
+        less_ms = periods * self.period_ms
+        return Slot(slot.boot_domain, slot.ms - less_ms, slot.at_boot_ms - less_ms)

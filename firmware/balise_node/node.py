@@ -30,6 +30,7 @@ class Node:
         self._ready_ms: int | None = None  # since when the sensors are warm; None while they sleep
         self._clock_set = asyncio.Event()
         self._asked_ms = -_ASK_EVERY_MS
+        self._told_uncertainty_ms = 0  # of the last anchor
         self.watchdog = Watchdog(0)  # none, until one is put in its place
         sender.told_time = self._told_time
 
@@ -93,7 +94,8 @@ class Node:
         moved_ms = self._utc.hear(boot_ms, utc_ms, uncertainty_ms)
         if moved_ms is None:
             return
-        if first or abs(moved_ms) >= STEP_MS:
+        if first or abs(moved_ms) >= STEP_MS or uncertainty_ms < self._told_uncertainty_ms // 2:
+            self._told_uncertainty_ms = uncertainty_ms
             print(f"clock: UTC {utc_ms // 1000}, within {uncertainty_ms} ms, set by {moved_ms} ms")
             self._keeper.tell_anchor(boot_ms, utc_ms, uncertainty_ms)
         self._clock_set.set()
@@ -106,5 +108,6 @@ class Node:
         uncertainty_ms = self._utc.uncertainty_ms(now_ms)
         if uncertainty_ms > _UNSURE_MS:
             self._asked_ms = now_ms
+            self._told_uncertainty_ms = uncertainty_ms
             self._keeper.tell_anchor(now_ms, self._utc.utc_ms(now_ms), uncertainty_ms)
             self._keeper.ask_time()

@@ -151,7 +151,15 @@ class Sender:
             round_trip_ms = now_ms - max(sent_ms)  # it was written after the youngest of these frames had left
             self.told_time(now_ms, ack.utc_ms, ack.uncertainty_ms + round_trip_ms)
         if released:
+            self._hurry(now_ms)
             self.wake()
+
+    def _hurry(self, now_ms: int) -> None:
+        """The gateway answers: what was sent more than once in vain has waited long enough."""
+        for entry in self._store.entries():
+            if entry.tries > 1:
+                entry.tries = 1
+                entry.due_ms = min(entry.due_ms, now_ms)
 
     def _random_below(self, limit: int) -> int:
         self._jitter = (self._jitter * 1103515245 + 12345) & 0x7FFFFFFF

@@ -90,11 +90,15 @@ def _member(path: str, config: "dict[str, Any]", buses: "Buses") -> Member:
     problem = ""
     try:
         driver = load(config["model"])
+        if driver.BUS in config:
+            bus = buses.open(config)
+        else:
+            problem = f'a {driver.MODEL} has no such bus; write its "{driver.BUS}" and pins'
     except SensorError as error:
         problem = str(error)
+    except ValueError as error:  # of a pin or a bus that the board does not have
+        problem = f"this board says {error}; write the number and the pins of a bus that it has"
     if problem:
-        raise ConfigError(f'config.json: "{path}.model": {problem}')
-    if driver.BUS not in config:
-        raise ConfigError(f'config.json: "{path}": a {driver.MODEL} has no such bus; write its "{driver.BUS}" and pins')
+        raise ConfigError(f'config.json: "{path}": {problem}')
     options = {"address": config["address"]} if config.get("address") else {}
-    return Member(driver(buses.open(config), time.sleep_ms, **options))
+    return Member(driver(bus, time.sleep_ms, **options))

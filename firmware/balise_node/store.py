@@ -33,7 +33,7 @@ RESERVE_BYTES = 4096  # kept free of rows, for hellos and losses: a full store c
 _MAGIC = b"BNF1"
 _FILE_HEADER_BYTES = 8
 _DEAD_BYTES = 4096  # released space below this is not worth a write: one flash block
-_STEP_BYTES = 2048  # copied at a time, so that measuring never waits long
+_PIECE_BYTES, _PIECES = 256, 8  # so much is copied at a time, so that measuring never waits long
 _MAX_LOST = 8
 _ACKED_BOOTS = 4  # boots whose acknowledgement is remembered for frames that are not in RAM yet
 
@@ -71,6 +71,7 @@ class FrameStore:
         self._acked: dict[int, Window] = {}
         self._next_at = self._end = _FILE_HEADER_BYTES  # first record not in RAM; where the next one goes
         self._copied_at = self._copy_from = 0
+        self._piece = bytearray(_PIECE_BYTES)
         self._copy: BinaryIO | None = None
         self._tidy_from_bytes = _DEAD_BYTES
         self._torn = False
@@ -313,10 +314,8 @@ class FrameStore:
             self._copy.write(_MAGIC + self._kid)
             self._copy_from = self._copied_at = self._head()
         if self._copied_at < self._end:
-            self._file.seek(self._copied_at)
-            piece = self._file.read(min(_STEP_BYTES, self._end - self._copied_at))
-            self._copy.write(piece)
-            self._copied_at += len(piece)
+            for _ in range(_PIECES):
+                self._copy_piece(self._copy)
             return True
         self._copy.close()
         self._copy = None
@@ -325,6 +324,13 @@ class FrameStore:
         self._reopen()
         self._move_up(self._copy_from - _FILE_HEADER_BYTES)
         return False
+
+    def _copy_piece(self, copy: "BinaryIO") -> None:
+        """Through the same small buffer each time: a board that has run for long has no large piece of memory."""
+        size = min(len(self._piece), self._end - self._copied_at)
+        self._file.seek(self._copied_at)
+        copy.write(memoryview(self._piece)[: self._file.readinto(memoryview(self._piece)[:size])])
+        self._copied_at += size
 
     def _move_up(self, by_bytes: int) -> None:
         for entry in self.entries():
