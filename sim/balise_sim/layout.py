@@ -18,6 +18,7 @@ PASSWORD_CHARS = 16
 GATEWAY_HOST = "192.168.4.1"  # where the nodes' network has the gateway, in memory or relayed
 MQTT_PORT = 1883
 HUB_LOG = 1
+HUB_SEED = "hub signing key"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def lay_out(scenario: Scenario, root: Path, seed: int, ports: Ports) -> Site:
     key_file = data_dir / "signing.key"
     key_file.touch(mode=0o600)
     key_file.write_bytes(signing_seed)
-    gateway, hub = Signer(signing_seed), Signer(secret(seed, "hub signing key", 32))
+    gateway, hub = Signer(signing_seed), Signer(secret(seed, HUB_SEED, 32))
     toml = root / "gateway.toml"
     toml.touch(mode=0o600)
     toml.write_text(_gateway_toml(scenario, seed, data_dir, ports, hub.public_key), encoding="utf-8")

@@ -74,7 +74,7 @@ class Scenario:
 
 
 def homes_of(count: int) -> tuple[Home, ...]:
-    return tuple(Home(f"urn:dev:ops:b4115e-air-{i + 1:02}", "esp32", KITS[i % len(KITS)]) for i in range(count))
+    return tuple(Home(f"urn:dev:ops:b4115e-air-{i + 1:02}", "pico_w", KITS[i % len(KITS)]) for i in range(count))
 
 
 def bundled(name: str) -> Scenario:

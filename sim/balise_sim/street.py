@@ -7,22 +7,26 @@ as a process with the shared clock. Leaves to others: real processes (`processes
 
 import asyncio
 import random
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from balise_gateway.daemon import Gateway
 
 from balise_boards import load_board
 from balise_gateway.config import load
+from balise_gateway.daemon import Gateway
 from balise_sim.buses import Wire
 from balise_sim.clocks import LoopClock, VirtualLoop
 from balise_sim.guests import GuestLoop
 from balise_sim.hub import Behaviour, Hub, HubStore
 from balise_sim.layout import Ports, Site, lay_out, wiring
 from balise_sim.net import Server
+from balise_sim.pace import Follower, PacedLoop
 from balise_sim.replay import Home as Place
 from balise_sim.scenario import S_PER_MINUTE, Scenario
+from balise_sim.shared_clock import SharedClock
 from balise_sim.stage import GATEWAY, HUB, Stage
 from balise_sim.verdict import KeptRow, Verdict, judge, kept_row
 from balise_sim.world import World, install_firmware
@@ -159,3 +163,22 @@ class Street(Stage):
             server.crash()
         self._gateway.release()
         self._guest, self._servers = None, []
+
+
+async def _until_told(gateway: Gateway) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await gateway.run(stop)
+
+
+def gateway_process(config_file: Path, clock_file: Path) -> None:
+    """The gateway of the paced way: as `balise gateway run`, but on the world's clock. Runs until SIGTERM."""
+    shared = SharedClock.open(clock_file)
+    loop = PacedLoop(Follower(shared))
+    loop.run_until_complete(_until_told(Gateway(load(config_file), LoopClock(loop, shared.start_utc_ms))))
+    loop.close()
+
+
+if __name__ == "__main__":
+    gateway_process(Path(sys.argv[1]), Path(sys.argv[2]))

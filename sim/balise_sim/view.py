@@ -27,7 +27,6 @@ class Scene:
     powered: Mapping[str, bool]
     events: list[str] = field(default_factory=list)
     status: Mapping[str, Any] | None = None
-    hub_readings: int = 0
 
 
 def table(scene: Scene) -> Table:
@@ -45,6 +44,12 @@ def table(scene: Scene) -> Table:
         values = Text(", ".join(map(value_text, node["latest"]))) if node else Text("…")
         shown.add_row(label, values, f"{kept:,}", f"{node['rows']:,}" if node else "…")
     return shown
+
+
+def headline(scene: Scene) -> str:
+    """The street in one line, for a log."""
+    kept = f"{sum(scene.kept.values()):,} rows kept"
+    return f"{clock(scene.utc_ms)}  {kept}; {caption(scene)}; {', '.join(scene.events) or 'all is well'}"
 
 
 def value_text(value: Mapping[str, Any]) -> str:

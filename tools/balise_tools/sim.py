@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from balise_sim import demo as demonstration
 from balise_sim import scenario as scenarios
 from balise_sim.hub import HubStore
@@ -32,7 +33,7 @@ def demo(
     seed: SeedOption = 1,
     scenario: FileOption = None,
 ) -> None:
-    """A day of the street with real processes: the cable is pulled, the gateway is killed, the hub has the last word."""
+    """A day of the street with real processes: cables are pulled, power is cut, and the hub has the last word."""
     headless = os.environ.get("CI") == "true"
     verdict = demonstration.run(_read(scenario), seed, speed, headless=headless)
     for line in verdict_lines(verdict):
