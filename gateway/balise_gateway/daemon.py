@@ -23,7 +23,7 @@ from balise_gateway.logs import HOME_LOG
 from balise_gateway.uplink import Uplink
 from balise_wire.envelope import Signer
 
-OPEN_RETRY_S = 5.0
+FIRST_OPEN_RETRY_S, LAST_OPEN_RETRY_S = 1.0, 60.0
 HOME_FORM = "rice"
 
 
@@ -94,20 +94,22 @@ class Gateway:
 
     async def _open(self, parts: "_Parts", stop: asyncio.Event) -> bool:
         """Opens the journal, however long the disk refuses; False when told to stop meanwhile."""
+        retry_s = FIRST_OPEN_RETRY_S
         while not stop.is_set():
             try:
                 parts.intake.ready()
                 with parts.journal.transaction() as db:
                     logs.ensure(db, parts.all_logs)
+                parts.intake.state.error = None
                 return True
             except JournalError as error:
                 parts.intake.state.error = str(error)
-                event("journal cannot be used", why=error, retry_s=OPEN_RETRY_S)
+                event("journal cannot be used", why=error, retry_s=retry_s)
             try:
-                async with asyncio.timeout(OPEN_RETRY_S):
+                async with asyncio.timeout(retry_s):
                     await stop.wait()
             except TimeoutError:
-                continue
+                retry_s = min(2 * retry_s, LAST_OPEN_RETRY_S)
         return False
 
     def _start(self, group: asyncio.TaskGroup, parts: "_Parts") -> list[asyncio.Task[None]]:

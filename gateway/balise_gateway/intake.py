@@ -137,6 +137,8 @@ class Intake:
 
     def _is_held(self, opened: Opened) -> bool:
         """Is this frame on disk already?"""
+        if self.nodes[opened.kid].is_retired(opened.boot):
+            return False  # nobody can tell
         boot = self._boots.get(self._journal.db, opened.kid, opened.boot)
         return not boot.is_conflict(opened.count, opened.tag) and boot.held.holds(opened.count)
 

@@ -133,8 +133,9 @@ def note_holding(db: sqlite3.Connection, log: int, held: Holding, origin: str) -
     state = Log.read(db, log)
     more = held.highest >= state.next_seq
     if more:
-        reason = f"log {log}: known to the hub only; this journal is an older copy, or was damaged"
-        _tell(db, Loss(origin, "envelope", state.next_seq, held.highest, reason), (HOME_LOG, log))
+        reason = "known to the hub only: this journal is an older copy, or was damaged"
+        loss = Loss(origin, "envelope", [log, state.next_seq], [log, held.highest], reason)
+        _tell(db, loss, (HOME_LOG, log))
         state.next_seq = held.highest + 1
         state.next_manifest += _SPARE_NUMBERS
         state.next_domain += _SPARE_NUMBERS

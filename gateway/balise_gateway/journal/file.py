@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from balise_gateway.errors import JournalDamaged, JournalError, JournalUnavailable
-from balise_gateway.journal import salvage
+from balise_gateway.journal import salvage, tables
 from balise_gateway.journal.pages import PAGE_BYTES
 from balise_gateway.journal.tables import TABLES
 from balise_gateway.log import event
@@ -131,13 +131,16 @@ class Journal:
     def _connect_and_check(self) -> list[str]:
         """Opens the file; what is wrong with it, nothing when all is well."""
         try:
-            self._db = _connect(self.path)
+            self._db = sqlite3.connect(self.path, isolation_level=None)
+            _prepare(self._db)
             _make_if_new(self._db)
             return list(_problems(self._db))
         except sqlite3.DatabaseError as error:
-            if not isinstance(told(error, self.path), JournalDamaged):
+            if _code(error) in _ADVICE:
                 raise
-            return [str(error)]
+            return [str(error)]  # whatever else SQLite says of a file that only we write is damage
+        except UnicodeDecodeError:  # what SQLite says quotes a damaged schema
+            return ["the schema is damaged"]
 
     def _rescue(self, problems: list[str]) -> None:
         """The damaged file is set aside; what is readable goes into a new one, which says what is missing."""
@@ -148,7 +151,8 @@ class Journal:
         aside = salvage.set_aside(self.path)
         kept = salvage.rebuild(aside, self.path, self._origin, make_schema)
         event("journal salvaged", damaged=aside.name, **kept)
-        self._db = _connect(self.path)
+        self._db = sqlite3.connect(self.path, isolation_level=None)
+        _prepare(self._db)
 
 
 def open_to_read(folder: Path) -> sqlite3.Connection:
@@ -166,13 +170,18 @@ def open_to_read(folder: Path) -> sqlite3.Connection:
 
 def told(error: sqlite3.Error, path: Path) -> JournalError:
     """The same fault in our words. What only a mistake of ours can raise is raised as it is."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    code = _code(error)
     malformed = code == sqlite3.SQLITE_ERROR and "malformed" in str(error)  # a damaged schema
     if code in _DAMAGE or malformed:
         return JournalDamaged(f"{path}: {error}")
     if code in _ADVICE:
         return JournalUnavailable(f"{path}: {_ADVICE[code]} ({error})")
     raise error
+
+
+def _code(error: sqlite3.Error) -> int:
+    """The primary result code; extended ones have it in their low byte (sqlite.org/rescode.html)."""
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
 
 
 def make_schema(db: sqlite3.Connection) -> None:
@@ -182,13 +191,12 @@ def make_schema(db: sqlite3.Connection) -> None:
     db.executescript(f"BEGIN IMMEDIATE; {schema} {marks} COMMIT;")
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None)
+def _prepare(db: sqlite3.Connection) -> None:
+    db.text_factory = tables.text
     db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")  # a commit is on disk when it returns, also at a power cut
     db.execute("PRAGMA cell_size_check = ON")
-    return db
 
 
 def _make_if_new(db: sqlite3.Connection) -> None:

@@ -62,6 +62,7 @@ def rebuild(aside: Path, path: Path, origin: str, make_schema: MakeSchema) -> di
     fresh = _new_name(path)
     _remove(fresh)
     with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as db:
+        db.text_factory = tables.text
         db.execute(f"PRAGMA page_size = {pages.PAGE_BYTES}")
         db.execute("PRAGMA synchronous = FULL")
         make_schema(db)
@@ -173,7 +174,7 @@ def _losses(db: sqlite3.Connection, origin: str, aside: str) -> Iterator[tuple[L
     for log, next_seq, cursor, *_ in list(tables.LOG.read(db)):
         held = [seq for (seq,) in db.execute("SELECT seq FROM envelope WHERE log = ? ORDER BY seq", (log,))]
         for first, last in _missing(held, 1, next_seq):
-            loss = Loss(origin, "envelope", first, last, f"log {log}: on a damaged page of the journal")
+            loss = Loss(origin, "envelope", [log, first], [log, last], "on a damaged page of the journal")
             yield from ((loss, to) for to in {HOME_LOG, log})
         held = [entry for (entry,) in db.execute("SELECT entry FROM entry WHERE entry > ? ORDER BY entry", (cursor,))]
         for first, last in _missing(held, cursor + 1, _next_entry(db)):

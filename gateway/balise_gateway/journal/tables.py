@@ -101,6 +101,11 @@ TABLES = (
 NEW_LOG: Row = (1, 0, 1, 1, 1, 0, 0, 0)  # all columns of a new log after its number
 
 
+def text(raw: bytes) -> str:
+    """Text as SQLite has it, also where a flipped bit made text of what was none: the checksum will tell."""
+    return raw.decode("utf-8", "replace")
+
+
 def ask_hub(log: int) -> str:
     """The counter that is 1 while only the hub knows how far this log had gone (after a salvage)."""
     return f"ask_hub {log}"
