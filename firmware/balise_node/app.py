@@ -121,5 +121,8 @@ def main() -> None:
     loop = asyncio.get_event_loop()
     loop.set_exception_handler(top.fault)
     alive = loop.create_task(live(top))
-    loop.run_forever()
+    try:
+        loop.run_forever()
+    except (MemoryError, OSError) as error:  # out of the loop itself, as when it asks the sockets
+        top.fault(loop, {"exception": error})
     alive.cancel()

@@ -5,6 +5,7 @@ what a row is made of, where it is kept, how it leaves, and what happens after a
 """
 
 import asyncio
+import gc
 
 from balise_node.board import Watchdog
 from balise_node.clock import STEP_MS, BootClock, Grid, Slot, UtcClock
@@ -49,6 +50,7 @@ class Node:
                 self._ready_ms = None
 
     def _keep(self, slot: Slot, values: list[int | None]) -> None:
+        gc.collect()  # what is kept from here on fills the first holes, so that large ones stay
         self._ask_time()
         if self._keeper.keep_row(slot, values):
             shown = " ".join(["-" if value is None else str(value) for value in values])

@@ -53,6 +53,7 @@ class Sender:
         retry_ms = _FIRST_RETRY_MS
         while True:
             before_ms = self._clock.ms()
+            gc.collect()  # closes sockets that were given up while they connected; makes room in one piece
             try:
                 await self._link.connect()
                 await self._talk()
@@ -60,7 +61,6 @@ class Sender:
                 print("link:", error)
             self.connected = False
             await self._link.close()
-            gc.collect()  # sockets that were given up while they connected are closed by their finaliser
             if self._clock.ms() - before_ms > _LONGEST_RETRY_MS:
                 retry_ms = _FIRST_RETRY_MS
             await asyncio.sleep_ms(retry_ms // 2 + self._random_below(retry_ms))

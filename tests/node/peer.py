@@ -24,6 +24,21 @@ class Row:
     values: tuple[int | None, ...]
 
 
+class Speech(asyncio.Protocol):
+    """Says one piece for each piece that it hears, whatever that is."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = list(pieces)
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        if self._pieces and self._transport is not None:
+            self._transport.write(self._pieces.pop(0))
+
+
 @dataclass
 class Peer:
     """See the module. Tests set the switches while the world runs."""
@@ -35,6 +50,7 @@ class Peer:
     commit_s: float = 60
     answers: bool = True
     takes: bool = True
+    deaf_to: int | None = None  # the frame of this count never arrives
     received: list[tuple[float, bytes]] = field(default_factory=list)
     frames: dict[tuple[int, int], Frame] = field(default_factory=dict)
     bytes_of: dict[tuple[int, int], bytes] = field(default_factory=dict)
@@ -58,6 +74,8 @@ class Peer:
         self.topics.add(message.topic)
         self.received.append((loop.time(), message.payload))
         frame = open_frame(self.keys, message.payload)
+        if frame.count == self.deaf_to:
+            return
         name = (frame.boot, frame.count)
         assert self.bytes_of.setdefault(name, message.payload) == message.payload, f"{name} with other bytes"
         self.frames[name] = frame

@@ -6,6 +6,22 @@ import pytest
 
 from node.yard import CALM, CONFIG, NODE, Yard
 
+CONNACK, SUBACK = b"\x20\x02\x00\x00", b"\x90\x03\x00\x01\x00"
+# What comes instead of a gateway: one piece for each piece that the node sends.
+HOSTILE = [
+    ("silent", []),
+    ("http", [b"HTTP/1.1 400 Bad Request\r\n\r\n"]),
+    ("refuses", [b"\x20\x02\x00\x05"]),
+    ("short connack", [b"\x20\x01\x00"]),
+    ("cut connack", [b"\x20\x02\x00"]),
+    ("refuses the topic", [CONNACK, b"\x90\x03\x00\x01\x80"]),
+    ("endless length", [CONNACK, SUBACK, b"\x30\xff\xff\xff\xff\xff"]),
+    ("huge packet", [CONNACK, SUBACK, b"\x30\xff\xff\x7f" + b"x" * 4000]),
+    ("empty publish", [CONNACK, SUBACK, b"\x30\x00" * 50]),
+    ("odd publish", [CONNACK, SUBACK, b"\x32\x03\x00\xff\x00" * 5]),
+    ("unknown packets", [CONNACK, SUBACK, bytes((0xF0, 0)) + bytes((0x00, 1, 7))]),
+]
+
 
 def test_rows_lie_on_the_utc_grid_and_the_hello_comes_first(tmp_path: Path) -> None:
     with Yard(tmp_path) as yard:
@@ -263,6 +279,30 @@ def test_a_wrong_password_is_told_and_rows_are_kept(tmp_path: Path) -> None:
         assert len(yard.kept()) >= 4
         yard.peer.password = "staple-staple"
         yard.run(4)
+        yard.check_nothing_lost()
+
+
+def test_a_frame_that_is_always_lost_holds_the_window(tmp_path: Path) -> None:
+    with Yard(tmp_path) as yard:
+        yard.peer.deaf_to = 3
+        yard.run(100)
+        counts = [count for _, count in yard.peer.frames]
+        assert max(counts) <= 3 + 63, "a frame further on would say that the lost one was given up"
+        yard.peer.deaf_to = None
+        yard.run(30)
+        yard.check_nothing_lost()
+
+
+@pytest.mark.parametrize("speech", HOSTILE, ids=[name for name, _ in HOSTILE])
+def test_a_hostile_gateway_only_costs_the_connection(tmp_path: Path, speech: tuple[str, list[bytes]]) -> None:
+    with Yard(tmp_path) as yard:
+        yard.replace_peer(speech[1])
+        yard.run(12)
+        assert yard.node.boots == 1
+        assert len(yard.kept()) >= 10
+        assert yard.said("link: ")
+        yard.replace_peer(None)
+        yard.run(8)
         yard.check_nothing_lost()
 
 

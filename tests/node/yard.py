@@ -12,7 +12,7 @@ from balise_sim.clocks import VirtualLoop
 from balise_sim.node import Node
 from balise_sim.world import World, install_firmware
 from balise_wire.frames import FrameKeys
-from node.peer import Peer, Row
+from node.peer import Peer, Row, Speech
 
 START_UTC_MS = 1_790_000_000_000
 NODE = "urn:dev:ops:b4115e-air-01"
@@ -71,7 +71,8 @@ class Yard:
         self.peer = Peer(FrameKeys(KEY), self._gateway_utc_ms)
         wires = [Wire("sds011", "uart2"), Wire("bme280", "i2c0", {"address": 0x76})]
         self.node: Node = self.world.add_node("air-01", esp32(), self.root, wires, Air())
-        self._run(self.world.network.listen(self.peer.listener.connect, HOST, PORT))
+        self._server: Any = None
+        self.replace_peer(None)
 
     def __enter__(self) -> "Yard":
         self.node.power_on()
@@ -84,6 +85,13 @@ class Yard:
     def run(self, minutes: float) -> None:
         """So much of the world's time."""
         self._run(self.world.run_for(minutes * 60))
+
+    def replace_peer(self, pieces: list[bytes] | None) -> None:
+        """From now on somebody else listens at the gateway's address, who says these; None: the peer again."""
+        if self._server is not None:
+            self._server.crash()
+        speaker = self.peer.listener.connect if pieces is None else lambda: Speech(pieces)
+        self._server = self._run(self.world.network.listen(speaker, HOST, PORT))
 
     def kept(self) -> list[Kept]:
         """What the node said it kept."""
@@ -115,5 +123,5 @@ class Yard:
     def _gateway_utc_ms(self) -> int | None:
         return None if self.utc_shift_ms is None else self.world.utc_ms + self.utc_shift_ms
 
-    def _run(self, coroutine: Any) -> None:
-        self.world.loop.run_until_complete(coroutine)
+    def _run(self, coroutine: Any) -> Any:
+        return self.world.loop.run_until_complete(coroutine)
