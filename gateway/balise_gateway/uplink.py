@@ -23,9 +23,16 @@ from balise_gateway.journal import Journal, tables
 from balise_gateway.log import event
 from balise_gateway.logs import Log
 
-FIRST_WAIT_S, LAST_WAIT_S = 1.0, 300.0
 PARKED_RETRY_S = 86_400.0  # a hub that was mended takes them then, or after a restart
 MAX_COUNT = 1_000  # envelopes in one request
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait after a failure: doubling from the first to the last."""
+
+    first_s: float = 1.0
+    last_s: float = 300.0
 
 
 @dataclass
@@ -38,10 +45,18 @@ class UplinkState:
 
 
 class Uplink:
-    """Delivers one log to one hub."""
+    """Delivers one log to one hub. `origin` names this gateway in loss items."""
 
-    def __init__(self, settings: HubSettings, hub: Hub, journal: Journal, origin: str, dice: Random) -> None:
-        self.settings, self.state = settings, UplinkState()
+    def __init__(
+        self,
+        settings: HubSettings,
+        hub: Hub,
+        journal: Journal,
+        origin: str,
+        dice: Random,
+        patience: Patience = Patience(),
+    ) -> None:
+        self.settings, self.state, self._patience = settings, UplinkState(), patience
         self._hub, self._journal, self._origin, self._dice = hub, journal, origin, dice
         self._holding: Holding | None = None
         self._limit_count = MAX_COUNT
@@ -143,7 +158,7 @@ class Uplink:
 
     def _back_off_s(self) -> float:
         """Doubles with each failure; the jitter keeps a street's gateways from coming back all at once."""
-        full_s = min(LAST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(self.state.failures - 1, 16))
+        full_s = min(self._patience.last_s, self._patience.first_s * 2.0 ** min(self.state.failures - 1, 16))
         return full_s * (0.5 + self._dice.random() / 2)
 
     async def _pause(self, wait_s: float) -> None:
