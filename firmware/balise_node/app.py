@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from balise_node._shapes import Config
+    from balise_node.board import Watchdog
     from balise_node.node import Node
     from balise_node.sender import Sender
 
@@ -28,13 +29,14 @@ class Top:
 
     def __init__(self) -> None:
         self.restart_s = 60
+        self.watchdog: Watchdog | None = None
 
     def fault(self, _loop: "Any", context: "dict[str, Any]") -> None:
         """asyncio calls this with the exception that ended a task."""
         from balise_node.board import restart
 
         sys.print_exception(context["exception"])
-        restart(self.restart_s)
+        restart(self.restart_s, self.watchdog)
 
 
 def load_config() -> "Config":
@@ -95,6 +97,7 @@ async def live(top: Top) -> None:
         config = load_config()
         top.restart_s = config["restart_s"]
         node, sender = build(config)
+        top.watchdog = node.watchdog
     except ConfigError as error:
         print(error)
         asyncio.get_event_loop().stop()

@@ -46,7 +46,10 @@ class Watchdog:
             self._wdt.feed()
 
 
-def restart(after_s: int) -> None:
+def restart(after_s: int, watchdog: "Watchdog | None") -> None:
     """Waits, so that a fault that comes at each start does not wear out the flash, then starts the board again."""
-    time.sleep(after_s)
+    for _ in range(after_s):
+        if watchdog is not None:
+            watchdog.feed()  # it would not wait so long
+        time.sleep(1)
     machine.reset()

@@ -115,6 +115,15 @@ def case_wrong_types_and_ranges(_folder: str) -> None:
     says(refused(changed("node", "my balcony")), '"node": found "my balcony"', "urn:dev:ops:")
 
 
+def case_a_pico_w_has_a_short_watchdog(_folder: str) -> None:
+    config = sample()
+    config["board"] = "pico_w"
+    config["watchdog_s"] = 9
+    says(refused(config), '"watchdog_s": found 9; write at most 8 for a pico_w')
+    config["watchdog_s"] = 8
+    assert parse(json.dumps(config))["watchdog_s"] == 8
+
+
 def case_secrets_stay_secret(_folder: str) -> None:
     says(refused(changed("wifi.password", WIFI_PASSWORD * 4)), '"wifi.password": found a text of 84 characters')
     says(refused(changed("mqtt.password", 12345678)), '"mqtt.password": found another value')
