@@ -23,7 +23,8 @@ check: $(VENV)/.ready-dev  ## style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(MYPY_ROOMS)
-	@$(BIN)/mypy --config-file firmware/mypy.ini firmware/balise_node
+	@$(BIN)/python firmware/lay_out_stubs.py .mypy_cache/micropython
+	@$(BIN)/mypy --config-file firmware/mypy.ini
 
 bench: $(VENV)/.ready-dev  ## measures, and writes BENCHMARKS.md
 	@$(BIN)/python tests/bench.py

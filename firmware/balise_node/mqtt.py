@@ -6,6 +6,9 @@ for: a frame is safe when its sealed acknowledgement has come, not before. Leave
 """
 
 import asyncio
+import errno
+import select
+import socket
 import time
 
 from balise_node.errors import LinkError
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 _CONNACK, _PUBLISH, _SUBACK, _PINGRESP = 2, 3, 9, 13  # section 2.2.1: the upper half of a packet's first byte
 _WAIT_MS = 15000  # for what should come at once
+_LOOK_MS = 20
 _MAX_PACKET_BYTES = 1024  # an acknowledgement has 60
 _REFUSED = {4: "another password", 5: "no such user, or another password"}  # section 3.2.2.3
 
@@ -64,7 +68,7 @@ class Session:
 
     async def open(self, host: str, port: int, client_id: str, user: str, password: str) -> None:
         """Connect and log in."""
-        self._reader, self._writer = await within(_WAIT_MS, asyncio.open_connection(host, port), f"{host}:{port}")
+        await within(_WAIT_MS, self._connect(host, port), f"{host}:{port}")
         flags = 0x02 | (0x80 if user else 0) | (0x40 if password else 0)  # section 3.1.2.3: a clean session
         body = text("MQTT") + bytes((4, flags)) + self._keepalive_s.to_bytes(2, "big") + text(client_id)
         await self._write(packet(0x10, body + (text(user) if user else b"") + (text(password) if password else b"")))
@@ -100,6 +104,25 @@ class Session:
         if writer is not None:
             writer.close()
             await writer.wait_closed()  # on MicroPython this is what closes the socket
+
+    async def _connect(self, host: str, port: int) -> None:
+        """As asyncio.open_connection, but `close` knows the socket even when the wait for it is given up.
+
+        A board has few sockets: each one forgotten on the way would be missing until its memory is collected.
+        """
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+        opened = socket.socket(family, kind, protocol)
+        opened.setblocking(False)
+        self._reader = self._writer = asyncio.StreamReader(opened)
+        try:
+            opened.connect(address)
+        except OSError as error:
+            if error.errno != errno.EINPROGRESS:
+                raise
+        ready = select.poll()
+        ready.register(opened, select.POLLOUT)
+        while not ready.poll(0):
+            await asyncio.sleep_ms(_LOOK_MS)
 
     async def _message(self, kind: int, body: bytes) -> bytes:
         at = 2 + int.from_bytes(body[:2], "big")

@@ -16,17 +16,17 @@ class Relay:
         self.port = 0
         self._target_port = target_port
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
-        self._pumps: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._joins: set[asyncio.Task[None]] = set()
         self._cut = False
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._join, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._open, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def cut(self) -> None:
         self._cut = True
-        for writer in self._open:
+        for writer in self._writers:
             writer.transport.abort()
 
     def mend(self) -> None:
@@ -37,6 +37,13 @@ class Relay:
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
+        if self._joins:
+            await asyncio.wait(self._joins)
+
+    async def _open(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._join(reader, writer))
+        self._joins.add(task)
+        task.add_done_callback(self._joins.discard)
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._cut:
@@ -47,15 +54,13 @@ class Relay:
         except OSError:
             writer.transport.abort()
             return
-        self._open |= {writer, far_writer}
+        self._writers |= {writer, far_writer}
         pumps = {asyncio.create_task(_pump(reader, far_writer)), asyncio.create_task(_pump(far_reader, writer))}
-        self._pumps |= pumps
         await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         for end in (writer, far_writer):
             end.close()
         await asyncio.wait(pumps)
-        self._pumps -= pumps
-        self._open -= {writer, far_writer}
+        self._writers -= {writer, far_writer}
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -13,7 +13,7 @@ from balise_sim.scenario import Scenario, random_scenario
 from balise_sim.verdict import Verdict
 
 START_UTC_MS = 1_544_356_800_000  # 2018-12-09T12:00:00Z, inside the recording
-PACE = 120  # simulated seconds per second with real processes
+PACE = 600  # simulated seconds per second with real processes
 
 Player = Callable[[Scenario, Path, int], Verdict]
 
