@@ -1,10 +1,13 @@
 """Bytes become a frame or a refusal with a named reason, whatever they are."""
 
+from pathlib import Path
+
 import cbor2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from balise_gateway.mqtt import packets
 from balise_gateway.unseal import REASONS, Opened, Refused, unseal
 from balise_wire.frames import MAX_FRAME_BYTES, FrameKeys
 from balise_wire.items import Readings
@@ -19,6 +22,12 @@ def reason(data: bytes) -> str:
     assert isinstance(found, Refused)
     assert found.detail
     return found.reason
+
+
+def test_every_reason_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "gateway" / "README.md").read_text(encoding="utf-8")
+    for named in (*REASONS, *(f"closed_{closed}" for closed in packets.REASONS)):
+        assert f"`{named}`" in text, named
 
 
 def test_a_frame() -> None:

@@ -1,0 +1,149 @@
+"""`balise gateway`: what people type, as processes of their own, with real signals."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from balise_gateway import keys
+from balise_gateway.log import line
+from gateway.support import KEY, NAME, PATIENCE_S, AirNode, program, toml
+
+COMMAND = (sys.executable, "-c", "from balise_tools.gateway import app; app(prog_name='balise gateway')")
+
+
+def balise(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=60, check=False)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "gateway.toml"
+    extra = f"[page]\nport = {free_port()}"
+    path.write_text(toml(tmp_path / "data", extra=extra).replace("port = 0", f"port = {free_port()}"), encoding="utf-8")
+    return path
+
+
+@contextmanager
+def running(config: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen([*COMMAND, "run", "-c", str(config)], stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        for told in process.stderr:
+            if "ingest listens" in told:
+                break
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def send(config: Path, payload: bytes, topic: str) -> None:
+    port = tomllib.loads(config.read_text(encoding="utf-8"))["ingest"][0]["port"]
+    words = ["-h", "127.0.0.1", "-p", str(port), "-u", "air-01", "-P", "right", "-t", topic, "-q", "1", "-s"]
+    subprocess.run([program("mosquitto_pub"), *words], input=payload, check=True, timeout=60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_runs_and_stops_when_told(config: Path, number: signal.Signals) -> None:
+    with running(config) as process:
+        node = AirNode()
+        send(config, node.hello(), node.up)
+        send(config, node.row(1_544_313_600), node.up)
+        process.send_signal(number)
+        assert process.wait(PATIENCE_S) == 0
+    status = json.loads(balise("status", "--json", "-c", str(config)).stdout)
+    assert status["running"] is False
+    assert [(node["name"], node["rows"]) for node in status["nodes"]] == [(NAME, 1)]
+
+
+def test_a_kill_loses_nothing_that_was_acknowledged(config: Path) -> None:
+    with running(config) as process:
+        node = AirNode()
+        send(config, node.hello(), node.up)  # returns with the PUBACK: after the commit
+        send(config, node.row(1_544_313_600), node.up)
+        process.kill()
+    status = json.loads(balise("status", "--json", "-c", str(config)).stdout)
+    assert status["nodes"][0]["rows"] == 1
+    with running(config) as process:
+        send(config, node.row(1_544_313_660), node.up)
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+
+
+def test_status_of_a_running_gateway(config: Path) -> None:
+    with running(config) as process:
+        node = AirNode()
+        send(config, node.hello(), node.up)
+        send(config, node.row(1_544_313_600), node.up)
+        deadline = time.monotonic() + PATIENCE_S
+        while not (document := json.loads(balise("status", "--json", "-c", str(config)).stdout)).get("running"):
+            assert time.monotonic() < deadline
+        assert document["ingests"][0]["state"] == "up"
+        text = balise("status", "-c", str(config)).stdout
+        assert re.search(r"gateway [0-9a-f]{16}: running", text)
+        assert f"{NAME}: 1 rows; pm2_5 2.7 ug/m3" in text
+        assert "journal: all is well" in text
+        assert re.search(r"log 1 \(hub 1\): \d+ envelopes, \d+ to deliver, 0 parked", text)
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+
+
+def test_status_before_the_first_start(config: Path) -> None:
+    done = balise("status", "-c", str(config))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "balise gateway run" in done.stderr
+
+
+def test_key(config: Path) -> None:
+    first, second = balise("key", "-c", str(config)), balise("key", "-c", str(config))
+    assert first.stdout == second.stdout
+    assert re.fullmatch(r"[0-9a-f]{64}\n", first.stdout)
+    assert first.stdout.strip() == keys.load(config.parent / "data").public_key.hex()
+
+
+@pytest.mark.parametrize("command", ["run", "status", "key"])
+def test_a_wrong_configuration(config: Path, command: str) -> None:
+    config.write_text(config.read_text(encoding="utf-8").replace("commit_s", "comit_s"), encoding="utf-8")
+    done = balise(command, "-c", str(config))
+    assert done.returncode == 2
+    assert "gateway.toml: gateway: unknown key 'comit_s'; did you mean 'commit_s'?" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert KEY.hex() not in done.stderr
+
+
+def test_no_configuration(tmp_path: Path) -> None:
+    done = balise("run", "-c", str(tmp_path / "none.toml"))
+    assert done.returncode == 2
+    assert "none.toml: cannot be read" in done.stderr
+
+
+def test_a_key_that_others_can_read(config: Path) -> None:
+    balise("key", "-c", str(config))
+    os.chmod(config.parent / "data" / keys.FILE_NAME, 0o644)
+    done = balise("run", "-c", str(config))
+    assert done.returncode == 2
+    assert "chmod 600" in done.stderr
+
+
+def test_events_are_one_line_each() -> None:
+    assert line("it happened", {"why": "a\nb", "n": 3, "text": 'two "words"', "empty": ""}) == (
+        'it happened why=a\\nb n=3 text="two \'words\'" empty=""'
+    )
