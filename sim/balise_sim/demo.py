@@ -33,7 +33,7 @@ def run(scenario: Scenario, seed: int, pace: float, *, headless: bool) -> Verdic
     console.print(f"{len(scenario.homes)} homes, {scenario.hours:g} hours at {pace:g} times real time, seed {seed}")
     console.print(f"the gateway's page: http://127.0.0.1:{street.page_port}/")
     if headless:
-        verdict = street.play(lambda s: _watch(s, HEADLESS_LOOK_S, lambda scene: console.print(headline(scene))))
+        verdict = street.play(lambda s: _watch(s, HEADLESS_LOOK_S, lambda scene: _tell(console, scene)))
     else:
         with Live(console=console, auto_refresh=False) as live:
             verdict = street.play(lambda s: _watch(s, LOOK_REAL_S * pace, lambda scene: _show(live, scene)))
@@ -42,6 +42,10 @@ def run(scenario: Scenario, seed: int, pace: float, *, headless: bool) -> Verdic
     else:
         console.print(f"the street's files and logs are kept in {root}")
     return verdict
+
+
+def _tell(console: Console, scene: Scene) -> None:
+    console.print(headline(scene), soft_wrap=True)
 
 
 def _show(live: Live, scene: Scene) -> None:

@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from balise_sim.verdict import Verdict, judge
 from balise_sim.world import World
 
 LOOK_S, LOOK_REAL_S = 300.0, 2.0  # how often a street that comes home is judged: the longer of both
+LISTENING_LOOK_REAL_S = 0.05
 STOP_REAL_S = 30.0  # how long the gateway may take to stop cleanly
 WORLD_CORE = 0
 
@@ -47,10 +49,10 @@ class PacedStreet(Stage):
         super().__init__(scenario)
         self.root, self.seed, self.pace = root, seed, pace
         self.clock_file = root / "clock"
-        root.mkdir(parents=True, exist_ok=True)
-        self.loop = PacedLoop(Leader(SharedClock.make(self.clock_file, scenario.start_utc_ms), pace))
-        self.mqtt_port, self.page_port, self._hub_port = free_ports(3)
-        self.relay = Relay(self._hub_port)
+        mqtt_port, self.page_port, cable_port, self._hub_port = free_ports(4)
+        self._mqtt_port, self._relay = mqtt_port, Relay(cable_port, self._hub_port)
+        ports = Ports("127.0.0.1", mqtt_port, self.page_port, f"http://127.0.0.1:{cable_port}")
+        self.site = lay_out(scenario, root, seed, ports)
         self.events: set[str] = set()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._mode = "ok"
@@ -58,23 +60,33 @@ class PacedStreet(Stage):
 
     def play(self, watcher: Watcher | None = None) -> Verdict:
         """Runs the scenario, then until all is at the hub or the drain time is over. `watcher` runs beside it."""
+        clock = SharedClock.make(self.clock_file, self.scenario.start_utc_ms)
         try:
-            return self.loop.run_until_complete(self._play(watcher))
+            for who in (HUB, GATEWAY):
+                self.set_power(who, on=True)
+            self._wait_for_gateway()
+            self.loop = PacedLoop(Leader(clock, self.pace))
+            verdict = self.loop.run_until_complete(self._play(watcher))
+            self.loop.close()
         finally:
             for process in self._processes.values():
                 process.kill()
                 process.wait()
-            self.loop.close()
+        return verdict
+
+    def _wait_for_gateway(self) -> None:
+        """The scenario begins when the gateway takes connections: how long Python takes to start is no test."""
+        while self._processes[GATEWAY].poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self._mqtt_port)) == 0:
+                    return
+            time.sleep(LISTENING_LOOK_REAL_S)
+        raise StreetError(f"the gateway did not start; see {self._log_of(GATEWAY)}")
 
     async def _play(self, watcher: Watcher | None) -> Verdict:
-        await self.relay.start()
-        ports = Ports("127.0.0.1", self.mqtt_port, self.page_port, f"http://127.0.0.1:{self.relay.port}")
-        self.site = lay_out(self.scenario, self.root, self.seed, ports)
-        for who in (HUB, GATEWAY):
-            self.set_power(who, on=True)
-        await self._listening()
+        await self._relay.start()
         with World(self.loop, self.scenario.start_utc_ms, seed=self.seed, core=WORLD_CORE) as self.world:
-            bridge_to(self.world.network, GATEWAY_HOST, MQTT_PORT, self.mqtt_port)
+            bridge_to(self.world.network, GATEWAY_HOST, MQTT_PORT, self._mqtt_port)
             populate(self.world, self.scenario, self.site)
             for name in self.world.nodes:
                 self.set_power(name, on=True)
@@ -84,17 +96,8 @@ class PacedStreet(Stage):
             if watching is not None:
                 watching.cancel()
         self._stop_gateway()
-        await self.relay.stop()
+        await self._relay.stop()
         return verdict
-
-    async def _listening(self) -> None:
-        """The scenario begins when the gateway takes connections: Python takes its time to start."""
-        while self._processes[GATEWAY].poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.mqtt_port)) == 0:
-                    return
-            await asyncio.sleep(0.05 * self.pace)
-        raise StreetError(f"the gateway did not start; see {self._log_of(GATEWAY)}")
 
     async def _come_home(self) -> Verdict:
         until_ms = self.world.utc_ms
@@ -121,7 +124,7 @@ class PacedStreet(Stage):
 
     def set_cable(self, whole: bool) -> None:
         self._tell("the cable is pulled", not whole)
-        self.relay.mend() if whole else self.relay.cut()
+        self._relay.mend() if whole else self._relay.cut()
 
     def set_link(self, home: str, up: bool) -> None:
         self._tell(f"{home.rsplit(':', 1)[-1]} has no radio", not up)

@@ -10,19 +10,17 @@ CHUNK_BYTES = 65536
 
 
 class Relay:
-    """Listens on 127.0.0.1 and joins each connection to `target_port`; `port` is known after `start`."""
+    """Listens on 127.0.0.1:`port` and joins each connection to `target_port`."""
 
-    def __init__(self, target_port: int) -> None:
-        self.port = 0
-        self._target_port = target_port
+    def __init__(self, port: int, target_port: int) -> None:
+        self.port, self._target_port = port, target_port
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._joins: set[asyncio.Task[None]] = set()
         self._cut = False
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._open, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._open, "127.0.0.1", self.port)
 
     def cut(self) -> None:
         self._cut = True
@@ -40,7 +38,7 @@ class Relay:
         if self._joins:
             await asyncio.wait(self._joins)
 
-    async def _open(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _open(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._join(reader, writer))
         self._joins.add(task)
         task.add_done_callback(self._joins.discard)
