@@ -10,7 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, NoReturn
 
-RESOLUTION_S = 1e-9  # far below the world's microsecond: no timer may run before its time
+# Below the world's microsecond, so that no timer runs before its time; above the step of a float after some years
+RESOLUTION_S = 1e-7
 
 
 class Stalled(RuntimeError):

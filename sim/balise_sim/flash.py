@@ -36,7 +36,7 @@ class Flash:
         if self.cut_at is not None and self.changes >= self.cut_at:
             self.cut_at = None
             return None
-        if kind == OPEN:
+        if kind == OPEN and not path.is_dir():
             self._opened(path, appends=request.value == 1)
         elif kind == SYNC:
             self._synced(path, closed=request.value == 1)

@@ -41,14 +41,14 @@ class Pace(Protocol):
 
 
 class Leader:
-    """The world's pace: owns time, and publishes it."""
+    """The world's pace: owns time, and publishes it. `real_s` is the real clock."""
 
-    def __init__(self, clock: SharedClock, pace: float) -> None:
+    def __init__(self, clock: SharedClock, pace: float, real_s: Callable[[], float] = time.monotonic) -> None:
         if pace <= 0:
             raise ValueError(f"a pace of {pace:g} does not move: 1 is real time, 1440 a day in a minute")
-        self._clock, self._pace = clock, pace
+        self._clock, self._pace, self._real_s = clock, pace, real_s
         self._now_s = 0.0
-        self._base_s, self._base_real_s = 0.0, time.monotonic()
+        self._base_s, self._base_real_s = 0.0, real_s()
         self._slack_s = max(SLACK_S, SLACK_REAL_S * pace)
         self._held: dict[int, tuple[int, float]] = {}  # process to its promise, and since when the world waits for it
         self._publish(0.0)
@@ -87,7 +87,7 @@ class Leader:
             return really(0)
         target_s = math.inf if until_s is None else until_s
         while True:
-            real_s = time.monotonic()
+            real_s = self._real_s()
             allowed_s = self._allowed_s(real_s)
             ceiling_s = self._ceiling_s(allowed_s, real_s)
             self._now_s = max(self._now_s, min(target_s, ceiling_s))

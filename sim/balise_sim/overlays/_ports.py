@@ -102,10 +102,11 @@ class UART(Stream):
         self._fetch()
         return len(self._received)
 
-    def read(self, count=-1):
-        """Up to `count` bytes (all when negative); waits `timeout` for the first and `timeout_char` between others."""
-        self._gather(count if count >= 0 else 65535)
-        return self._take(count if count >= 0 else 65535) or None
+    def read(self, nbytes=-1):
+        """Up to `nbytes` (all when negative); waits `timeout` for the first byte and `timeout_char` between others."""
+        count = nbytes if nbytes >= 0 else 65535
+        self._gather(count)
+        return self._take(count) or None
 
     def readline(self):
         self._fetch()
@@ -145,5 +146,3 @@ class UART(Stream):
 
     def deinit(self):
         _bridge.call(_bridge.CLOSE, self._handle)
-
-    close = deinit

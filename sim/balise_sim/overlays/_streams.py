@@ -61,16 +61,15 @@ class Stream(io.IOBase):
             feed((self,))
         return True
 
-    def read(self, count=-1):
+    def read(self, nbytes=-1):
         raise OSError(EINVAL)
 
-    def readinto(self, target, count=-1):
+    def readinto(self, buf, nbytes=-1):
         """As the board's: the number of bytes read, or None when nothing is here yet."""
-        wanted = len(target) if count < 0 else min(count, len(target))
-        found = self.read(wanted)
+        found = self.read(len(buf) if nbytes < 0 else min(nbytes, len(buf)))
         if found is None:
             return None
-        target[: len(found)] = found
+        buf[: len(found)] = found
         return len(found)
 
     def _take_line(self):
@@ -81,12 +80,8 @@ class Stream(io.IOBase):
         if request == POLL:
             return self._ready(argument)
         if request == CLOSED:
-            self.close()
             return 0
         return -EINVAL
-
-    def close(self):
-        pass
 
 
 def feed(streams):

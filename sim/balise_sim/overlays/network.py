@@ -54,9 +54,9 @@ class WLAN:
     def active(self, is_active=None):
         return bool(_bridge.call(_bridge.WLAN, 0, _ACTIVE, _ASK if is_active is None else int(bool(is_active))))
 
-    def connect(self, ssid=None, key=None, *, bssid=None):
+    def connect(self, ssid=None, password=None, *, bssid=None):
         self._ssid = self._ssid if ssid is None else ssid
-        _bridge.call(_bridge.WLAN, 0, _JOIN, 0, (self._ssid + "\0" + (key or "")).encode())
+        _bridge.call(_bridge.WLAN, 0, _JOIN, 0, (self._ssid + "\0" + (password or "")).encode())
 
     def disconnect(self):
         _bridge.call(_bridge.WLAN, 0, _LEAVE)
@@ -69,7 +69,7 @@ class WLAN:
             return _bridge.call(_bridge.WLAN, 0, _RSSI) - 256
         return _STATUS[_bridge.call(_bridge.WLAN, 0, _STATE)]
 
-    def ifconfig(self, configtuple=None):
+    def ifconfig(self, ip_mask_gateway_dns=None):
         _bridge.call(_bridge.WLAN, 0, _ADDRESS)
         return tuple(_bridge.data.decode().split("\n"))
 

@@ -72,9 +72,9 @@ class socket(Stream):
     def recvfrom(self, bufsize):
         return self._receive(bufsize), ("0.0.0.0", 0)
 
-    def read(self, count=-1):
-        """Until `count` bytes or the end when blocking; else what is here, None when that is nothing."""
-        wanted = _EVERYTHING if count < 0 else count
+    def read(self, size=-1):
+        """Until `size` bytes or the end when blocking; else what is here, None when that is nothing."""
+        wanted = _EVERYTHING if size < 0 else size
         found = b""
         while len(found) < wanted:
             try:

@@ -1,0 +1,48 @@
+"""Board files are complete, and a wrong one is refused with its key."""
+
+from importlib.resources import files
+
+import pytest
+
+from balise_boards import BoardError, board_names, load_board, parse_board
+
+
+@pytest.mark.parametrize("name", board_names())
+def test_a_board_is_plausible_and_says_where_its_figures_are_from(name: str) -> None:
+    board = load_board(name)
+    assert 20_000 < board.free_heap_bytes < board.flash_bytes
+    assert board.epoch_year in (1970, 2000)
+    assert board.ticks_period & (board.ticks_period - 1) == 0
+    assert board.sources
+    assert {bus.kind for bus in board.buses} == {"i2c", "uart"}
+    assert board.bus("i2c", 0).role_pins.keys() == {"sda", "scl"}
+
+
+def test_unknown_boards_and_buses_name_the_known_ones() -> None:
+    with pytest.raises(BoardError, match="known boards: esp32, pico_w"):
+        load_board("esp33")
+    with pytest.raises(BoardError, match="no uart7; this board has i2c0, i2c1, uart1, uart2"):
+        load_board("esp32").bus("uart", 7)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("epoch_year", "epoch", r"x\.toml: key 'epoch' is unknown"),
+        ("boot_ms = 350", "", r"x\.toml: key 'boot_ms' is missing"),
+        ('heap_gate = "bytes"', 'heap_gate = "bits"', "one of bytes, words"),
+        ("scl = 18", "", "needs kind"),
+        ("cpu_hz =", "cpu_hz", r"x\.toml: "),
+    ],
+)
+def test_a_wrong_board_file_names_the_key(old: str, new: str, why: str) -> None:
+    text = files("balise_boards").joinpath("esp32.toml").read_text(encoding="utf-8")
+    assert old in text
+    with pytest.raises(BoardError, match=why):
+        parse_board("x", text.replace(old, new))
+
+
+def test_the_gate_decides_what_a_64_bit_vm_gets() -> None:
+    text = files("balise_boards").joinpath("esp32.toml").read_text(encoding="utf-8")
+    words = parse_board("x", text.replace('heap_gate = "bytes"', 'heap_gate = "words"'))
+    assert words.heap_bytes == 2 * load_board("esp32").heap_bytes

@@ -1,0 +1,202 @@
+"""A board boots, ends and boots again; nothing of one boot is left in the next."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from balise_sim.node import Node
+from balise_sim.vm import ForkingSource, ProgramSource
+from balise_sim.world import World
+
+Run = Callable[..., Node]
+
+
+def texts(node: Node) -> list[str]:
+    return [line for _, line in node.console.lines]
+
+
+def test_a_main_py_sees_a_board_and_not_the_host(run: Run) -> None:
+    node = run(
+        "import os, sys, machine\n"
+        "print(sys.platform, sys.implementation._machine, __name__, __file__)\n"
+        "print(os.listdir('/'), sys.path, os.uname()[0])\n"
+        "print(machine.reset_cause(), machine.freq(), len(machine.unique_id()))\n"
+        "print(hasattr(os, 'system'), hasattr(os, 'getenv'))\n"
+    )
+    assert texts(node) == [
+        "esp32 Generic ESP32 module with ESP32 __main__ main.py",
+        "['main.py'] ['', '.frozen', '/lib'] esp32",
+        "1 160000000 6",
+        "False False",
+    ]
+    assert node.fault == "air-01: main.py ended"
+
+
+def test_boot_py_runs_first_and_lines_bear_the_worlds_time(world: World, tmp_path: Path, boot: Run) -> None:
+    root = tmp_path / "air-01"
+    root.mkdir()
+    (root / "boot.py").write_text("print('boot')", encoding="utf-8")
+    root.rename(tmp_path / "kept")
+    node = boot("import time\nprint('main')\ntime.sleep(2)\nprint('later')\n")
+    (tmp_path / "kept" / "boot.py").rename(root / "boot.py")
+    world.loop.run_until_complete(world.run_for(5))
+    start_ms = world.start_utc_ms
+    assert node.console.lines == [(start_ms + 350, "boot"), (start_ms + 350, "main"), (start_ms + 2350, "later")]
+
+
+def test_an_exception_is_shown_as_the_prompt_shows_it_and_told(run: Run) -> None:
+    node = run("1 / 0\n")
+    assert "ZeroDivisionError" in node.console.text()
+    assert "ZeroDivisionError" in (node.fault or "")
+
+
+def test_a_node_that_does_not_fit_its_board_says_so(run: Run) -> None:
+    node = run("held = []\nwhile True:\n    held.append(bytearray(1000))\n")
+    assert "does not fit its board" in (node.fault or "")
+    assert "98304" in (node.fault or "")
+    assert "MemoryError" in node.console.text()
+
+
+def test_firmware_finds_the_boards_heap(run: Run) -> None:
+    node = run("import gc\ngc.collect()\nprint(gc.mem_free() + gc.mem_alloc())\n", board="pico_w")
+    assert abs(int(texts(node)[0]) - node.board.free_heap_bytes) < 1024
+
+
+@pytest.mark.parametrize(
+    ("call", "cause", "after_ms"),
+    [("machine.reset()", 2, 350), ("machine.soft_reset()", 5, 350), ("machine.deepsleep(5000)", 4, 5350)],
+)
+def test_a_boot_that_ends_itself(run: Run, world: World, call: str, cause: int, after_ms: int) -> None:
+    node = run(
+        f"import machine, time\nprint(machine.reset_cause(), time.ticks_ms())\n"
+        f"if machine.reset_cause() == 1:\n    {call}\ntime.sleep(60)\n",
+        for_s=20,
+    )
+    assert texts(node) == ["1 350", f"{cause} 350"]  # ticks start again at each boot
+    assert node.console.lines[1][0] - node.console.lines[0][0] == after_ms
+    assert node.boots == 2
+
+
+def test_the_watchdog_bites_at_its_time(run: Run) -> None:
+    node = run(
+        "import machine, time\nprint(machine.reset_cause())\n"
+        "if machine.reset_cause() == 1:\n    dog = machine.WDT(timeout=5000)\n"
+        "    for _ in range(4):\n        time.sleep(3)\n        dog.feed()\n    time.sleep(3600)\ntime.sleep(60)\n",
+        for_s=30,
+    )
+    assert texts(node) == ["1", "3"]
+    assert node.console.lines[1][0] - node.console.lines[0][0] == 4 * 3000 + 5000 + 350
+
+
+def test_a_busy_loop_ends_and_a_soft_timer_ticks(run: Run) -> None:
+    node = run(
+        "import machine, time\nticks = []\n"
+        "t = machine.Timer(0, mode=machine.Timer.PERIODIC, period=250, callback=lambda t: ticks.append(1))\n"
+        "time.sleep(2)\nprint(len(ticks))\nt.deinit()\n"
+        "start = time.ticks_ms()\nwhile time.ticks_diff(time.ticks_ms(), start) < 5000:\n    pass\n"
+        "print(len(ticks), time.ticks_ms())\n"
+    )
+    assert texts(node) == ["8", "8 7350"]
+
+
+def test_ticks_wrap_as_on_the_board_and_asyncio_lives_through_it(run: Run) -> None:
+    period_ms = 1 << 30
+    node = run(
+        f"import asyncio, time\ntime.sleep_ms({period_ms} - 2350)\n"
+        "async def main():\n"
+        "    for _ in range(4):\n        print(time.ticks_ms())\n        await asyncio.sleep(1)\n"
+        "asyncio.run(main())\nprint(time.ticks_diff(5, time.ticks_add(5, -100)))\n",
+        for_s=period_ms / 1000 + 10,
+    )
+    assert texts(node) == [str(period_ms - 2000), str(period_ms - 1000), "0", "1000", "100"]
+
+
+def test_the_clock_of_each_board_has_its_epoch(run: Run) -> None:
+    set_clock = "machine.RTC().datetime((2018, 12, 8, 0, 20, 13, 20, 0))"
+    node = run(f"import machine, time\n{set_clock}\nprint(time.time(), time.gmtime())\n")
+    assert texts(node) == ["597615200 (2018, 12, 8, 20, 13, 20, 5, 342)"]
+
+
+def test_the_clock_runs_on_through_a_reset_and_not_through_a_power_cut(world: World, boot: Run) -> None:
+    node = boot(
+        "import machine, time\nprint(machine.reset_cause(), time.time())\n"
+        "if machine.reset_cause() == 1:\n    machine.RTC().datetime((2018, 12, 8, 0, 20, 13, 20, 0))\n"
+        "    machine.RTC().memory(b'kept')\n    machine.deepsleep(1000)\n"
+        "print(machine.RTC().memory())\n"
+    )
+    world.loop.run_until_complete(world.run_for(5))
+    node.power_cut()
+    node.power_on()
+    world.loop.run_until_complete(world.run_for(0.5))
+    assert texts(node) == ["1 0", "4 597615201", "b'kept'", "1 0"]
+
+
+def test_power_cut_and_power_on(world: World, boot: Run) -> None:
+    node = boot("import time\nn = 0\nwhile True:\n    print(n)\n    n += 1\n    time.sleep(1)\n")
+    world.loop.run_until_complete(world.run_for(3))
+    node.power_cut()
+    assert not node.is_running
+    world.loop.run_until_complete(world.run_for(100))
+    node.power_on()
+    world.loop.run_until_complete(world.run_for(2))
+    assert texts(node) == ["0", "1", "2", "0", "1"]
+
+
+def test_what_was_not_closed_is_lost_with_the_power(world: World, boot: Run, tmp_path: Path) -> None:
+    node = boot(
+        "import os, time\nwith open('closed', 'w') as f:\n    f.write('all')\n"
+        "flushed = open('flushed', 'a')\nflushed.write('first ')\nflushed.flush()\nflushed.write('second')\n"
+        "open_one = open('open', 'w')\nopen_one.write('nothing of this')\ntime.sleep(100)\n"
+    )
+    world.loop.run_until_complete(world.run_for(5))
+    node.power_cut()
+    root = tmp_path / "air-01"
+    assert {f.name: f.read_text(encoding="utf-8") for f in root.iterdir() if f.name != "main.py"} == {
+        "closed": "all",
+        "flushed": "first ",
+    }
+
+
+@pytest.mark.parametrize("change", range(1, 5))
+def test_write_aside_and_rename_survives_a_cut_at_every_change(
+    world: World, boot: Run, tmp_path: Path, change: int
+) -> None:
+    node = boot(
+        "import os\nold = int(open('n').read()) if 'n' in os.listdir() else 0\n"
+        "with open('n.new', 'w') as f:\n    f.write(str(old + 1))\nos.rename('n.new', 'n')\n"
+    )
+    world.loop.run_until_complete(world.run_for(1))
+    node.power_cut()
+    node.flash.cut_at = node.flash.changes + change
+    node.power_on()
+    world.loop.run_until_complete(world.run_for(1))
+    assert node.powered == (change == 4)  # a boot makes three changes: open, close, rename
+    assert (tmp_path / "air-01" / "n").read_text(encoding="utf-8") == ("2" if change == 4 else "1")
+
+
+def test_firmware_on_the_board_cannot_be_written(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    node = run("import os\ntry:\n    open('/../elsewhere/x', 'w')\nexcept OSError as error:\n    print(error.errno)\n")
+    assert texts(node) == ["30"]
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_no_vm_outlives_its_source() -> None:
+    source = ForkingSource()
+    vm = source.spawn(["micropython", "-c", "open(3, 'rb').read(1)"])
+    source.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(vm.pid, 0)
+    vm.close()
+
+
+def test_a_program_is_the_slow_second_source(world: World, boot: Run) -> None:
+    quick, world.source = world.source, ProgramSource(str(Path(sys.executable).parent / "micropython"))
+    quick.close()
+    node = boot("import time\nprint('hello')\ntime.sleep(1)\nprint('again')\n")
+    world.loop.run_until_complete(world.run_for(3))
+    assert "MicroPython" in world.source.version
+    assert texts(node) == ["hello", "again"]
