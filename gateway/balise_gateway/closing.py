@@ -14,8 +14,8 @@ from balise_gateway import dating, logs
 from balise_gateway.boots import Boot
 from balise_gateway.clock import Clock, known_utc_ms
 from balise_gateway.journal import Journal, tables
-from balise_gateway.journal.tables import Row
-from balise_gateway.logs import ANCHORED, BETWEEN, HOME_LOG, NO_ANCHOR, Log
+from balise_gateway.journal.tables import HOME_LOG, Row
+from balise_gateway.logs import ANCHORED, BETWEEN, NO_ANCHOR, Log
 from balise_gateway.manifests import Columns, Manifests
 from balise_wire import cbor
 from balise_wire.envelope import Signer, sign_envelope
@@ -23,7 +23,7 @@ from balise_wire.items import Anchor, Loss, Manifest, Readings, unpack_item
 
 Packed = list[object]
 
-MAX_ENTRIES, MAX_ROWS, MAX_BODY_BYTES = 4_096, 10_000, 256 * 1024  # in one envelope: a hub must be able to take it
+MAX_ENTRIES, MAX_ROWS, MAX_BODY_BYTES = 4_096, 4_096, 256 * 1024  # in one envelope: a hub must be able to take it
 
 
 @dataclass
@@ -59,14 +59,11 @@ class Closer:
         self._journal, self._signer, self._clock = journal, signer, clock
         self._logs = tuple(all_logs)
 
-    def close(self, log: int, form: str) -> int:
-        """Signs and stores all that waits for this log; returns how many envelopes that made. Raises JournalError."""
-        made = 0
-        while self._close_one(log, form):
-            made += 1
-        return made
+    def close(self, log: int, form: str) -> bool:
+        """Signs and stores one envelope of what waits for this log; returns whether more may be waiting.
 
-    def _close_one(self, log: int, form: str) -> bool:
+        Raises JournalError. One at a time, so that a long backlog does not keep the loop from its connections.
+        """
         with self._journal.transaction() as db:
             state = Log.read(db, log)
             if self._must_ask_hub(db, log):
@@ -74,16 +71,16 @@ class Closer:
             entries = _some_entries(db, state.cursor)
             if entries:
                 state.cursor = entries[-1][0]
-            mine = [entry for entry in entries if entry[5] in (None, log)]
             envelope = _Envelope(db, state, self._clock)
-            items = envelope.items(mine, form)
+            items = envelope.items([entry for entry in entries if entry[5] in (None, log)], form)
             if items:
                 state.readings += envelope.readings
                 cose = sign_envelope(self._signer, log, state.next_seq, items)
                 state.append(db, cose, envelope.rows, known_utc_ms(self._clock))
-            state.save(db)
-            logs.prune(db, self._logs)
-        return bool(items) or len(entries) > len(mine)
+            if items or entries:
+                state.save(db)
+                logs.prune(db, self._logs)
+        return bool(entries)
 
     def _must_ask_hub(self, db: sqlite3.Connection, log: int) -> bool:
         """After a salvage that lost the log's own count, only the hub knows it: is there an envelope to ask with?"""

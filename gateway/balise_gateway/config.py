@@ -17,7 +17,6 @@ from balise_gateway.hubs import HubSettings
 from balise_gateway.settings import Key, KeyDoc
 from balise_wire.frames import FrameKeys
 
-HOME_LOG = 0
 NODE_URN = "urn:dev:"  # RFC 9039
 _SECTIONS = ("gateway", "ingest", "node", "hub", "page")
 

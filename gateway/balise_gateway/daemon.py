@@ -18,8 +18,8 @@ from balise_gateway.errors import JournalError
 from balise_gateway.ingests import Ingest, Listen
 from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal
+from balise_gateway.journal.tables import HOME_LOG
 from balise_gateway.log import event
-from balise_gateway.logs import HOME_LOG
 from balise_gateway.uplink import Uplink
 from balise_wire.envelope import Signer
 
@@ -148,12 +148,12 @@ async def _close_periodically(parts: _Parts, log: int, form: str, period_s: floa
     while True:
         parts.intake.commit()
         try:
-            made = parts.closer.close(log, form)
+            while parts.closer.close(log, form):
+                await asyncio.sleep(0)
         except JournalError as error:
             event("log not closed", log=log, why=error)
-        else:
-            if made and uplink is not None:
-                uplink.wake()
+        if uplink is not None:
+            uplink.wake()
         await asyncio.sleep(period_s)
 
 

@@ -8,6 +8,7 @@ import os
 import stat
 from pathlib import Path
 
+from balise_gateway.disk import sync_folder
 from balise_gateway.errors import KeyFileError
 from balise_wire.envelope import Signer
 
@@ -45,21 +46,13 @@ def _make(path: Path) -> None:
             os.fsync(file.fileno())
         os.link(draft, path)  # fails when somebody else was faster: never over another key
         draft.unlink()
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError:
         draft.unlink(missing_ok=True)
     except OSError as error:
         raise KeyFileError(
             f"{path}: cannot make the signing key ({error.strerror}); is the folder writable?"
         ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read(path: Path) -> bytes:

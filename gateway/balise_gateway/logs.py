@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from balise_gateway.boots import Boot
 from balise_gateway.hubs import Holding, Stored
 from balise_gateway.journal import tables
-from balise_gateway.journal.tables import Row
+from balise_gateway.journal.tables import HOME_LOG, Row
 from balise_wire import cbor
 from balise_wire.items import Loss
 
-HOME_LOG = 0
 NO_ANCHOR, BETWEEN, ANCHORED = 0, 1, 2  # what a log has been told about the time of a domain
 _SPARE_NUMBERS = 1_000  # given by envelopes that only the hub remembers
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from balise_gateway.boots import Node
 from balise_gateway.config import Config
 from balise_gateway.journal import tables
-from balise_gateway.logs import HOME_LOG, Log
+from balise_gateway.journal.tables import HOME_LOG
+from balise_gateway.logs import Log
 from balise_wire.envelope import Signer
 from balise_wire.frames import FrameKeys
 

@@ -23,16 +23,16 @@ from balise_gateway.journal import Journal, tables
 from balise_gateway.log import event
 from balise_gateway.logs import Log
 
-PARKED_RETRY_S = 86_400.0  # a hub that was mended takes them then, or after a restart
 MAX_COUNT = 1_000  # envelopes in one request
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait after a failure: doubling from the first to the last."""
+    """How long to wait after a failure: doubling from the first to the last; parked envelopes are tried again daily."""
 
     first_s: float = 1.0
     last_s: float = 300.0
+    parked_s: float = 86_400.0
 
 
 @dataclass
@@ -61,6 +61,7 @@ class Uplink:
         self._holding: Holding | None = None
         self._limit_count = MAX_COUNT
         self._wake = asyncio.Event()
+        self._unpark_at_s = 0.0
 
     def wake(self) -> None:
         """There is something new to send."""
@@ -69,20 +70,21 @@ class Uplink:
     async def run(self) -> None:
         """Delivers until cancelled."""
         try:
-            self._unpark()
             while True:
                 wait_s = await self._step()
-                await self._pause(wait_s)
+                if wait_s is None:
+                    await self._until_something_new()
+                else:
+                    await asyncio.sleep(wait_s)
         finally:
             await self._hub.close()
 
-    async def _step(self) -> float:
-        """Sends one batch; returns how long to wait before the next (infinite: until there is something new)."""
+    async def _step(self) -> float | None:
+        """Sends one batch; returns how long to wait before the next, None when there is nothing to send."""
         try:
+            self._unpark_if_due()
             batch = self._next_batch()
-            if not batch:
-                return PARKED_RETRY_S
-            return await self._deliver(batch)
+            return await self._deliver(batch) if batch else None
         except JournalError as error:
             self._failed(f"the journal: {error}")
             return self._back_off_s()
@@ -136,13 +138,13 @@ class Uplink:
         for seq, reason in sorted(reasons.items()):
             event("envelope parked", hub=self.settings.name, log=self.settings.log, seq=seq, why=reason)
 
-    def _unpark(self) -> None:
-        """What was refused is tried once more. A journal that is not open now has it parked a while longer."""
-        try:
+    def _unpark_if_due(self) -> None:
+        """At the start and then once a day, what was refused is tried again: the hub may have been mended."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s >= self._unpark_at_s:
             with self._journal.transaction() as db:
                 db.execute("DELETE FROM parked WHERE log = ?", (self.settings.log,))
-        except JournalError as error:
-            self._failed(f"the journal: {error}")
+            self._unpark_at_s = now_s + self._patience.parked_s
 
     def _next_batch(self) -> list[Stored]:
         log, limit_bytes = self.settings.log, self._hub.traits.batch_limit_bytes
@@ -161,14 +163,12 @@ class Uplink:
         full_s = min(self._patience.last_s, self._patience.first_s * 2.0 ** min(self.state.failures - 1, 16))
         return full_s * (0.5 + self._dice.random() / 2)
 
-    async def _pause(self, wait_s: float) -> None:
-        """Waits; something new cuts the wait short only when there was nothing to send."""
-        if wait_s < PARKED_RETRY_S:
-            await asyncio.sleep(wait_s)
-            return
+    async def _until_something_new(self) -> None:
+        """Waits to be woken, or until parked envelopes are due again."""
         self._wake.clear()
+        wait_s = self._unpark_at_s - asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(wait_s):
+            async with asyncio.timeout(max(0.0, wait_s)):
                 await self._wake.wait()
         except TimeoutError:
-            self._unpark()
+            return

@@ -15,7 +15,7 @@ from balise_gateway.closing import MAX_ROWS, Closer
 from balise_gateway.config import NodeSettings
 from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal, tables
-from balise_gateway.logs import HOME_LOG
+from balise_gateway.journal.tables import HOME_LOG
 from balise_wire.envelope import Envelope, Signer
 from balise_wire.items import Anchor, Loss, Manifest, Readings
 from gateway.support import KEY, NAME, START_UTC_MS, AirNode, FakeClock, FakeIngest, envelopes_of, played, utc_rows
@@ -51,7 +51,8 @@ class Bench:
     def close(self, *logs: int) -> None:
         assert self.intake.commit()
         for log in logs or FORMS:
-            self.closer.close(log, FORMS[log])
+            while self.closer.close(log, FORMS[log]):
+                pass
 
     def log(self, log: int = 1) -> list[Envelope]:
         rows = tables.ENVELOPE.read(self.journal.db, "log = ? ORDER BY seq", (log,))

@@ -69,6 +69,11 @@ def test_runs_and_stops_when_told(config: Path, number: signal.Signals) -> None:
         send(config, node.row(1_544_313_600), node.up)
         process.send_signal(number)
         assert process.wait(PATIENCE_S) == 0
+        assert process.stderr is not None
+        told = process.stderr.read()
+        assert "gateway stopped" in told
+        for word in ("right", KEY.hex(), (config.parent / "data" / keys.FILE_NAME).read_bytes().hex()):
+            assert word not in told
     status = json.loads(balise("status", "--json", "-c", str(config)).stdout)
     assert status["running"] is False
     assert [(node["name"], node["rows"]) for node in status["nodes"]] == [(NAME, 1)]

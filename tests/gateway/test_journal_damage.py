@@ -17,7 +17,8 @@ from balise_gateway.errors import JournalUnavailable
 from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal, salvage, tables
 from balise_gateway.journal.pages import PAGE_BYTES
-from balise_gateway.logs import HOME_LOG, Log
+from balise_gateway.journal.tables import HOME_LOG
+from balise_gateway.logs import Log
 from balise_wire.envelope import Envelope, Signer
 from balise_wire.items import Loss, Readings
 from gateway.support import KEY, NAME, START_UTC_MS, AirNode, FakeClock, FakeIngest, envelopes_of, utc_rows
@@ -58,7 +59,8 @@ async def _live(folder: Path) -> Past:
             rows += 1
         assert intake.commit()
         for log, form in FORMS.items():
-            closer(journal).close(log, form)
+            while closer(journal).close(log, form):
+                pass
     for _ in range(90):
         intake.take(carrier, "t", node.row(T0 + 60 * rows), None)
         rows += 1
@@ -98,7 +100,8 @@ def logs_of(journal: Journal) -> dict[int, list[Envelope]]:
     for log, form in FORMS.items():
         with journal.transaction() as db:
             db.execute("DELETE FROM counter WHERE name = ?", (tables.ask_hub(log),))  # as after the hub's answer
-        closer(journal).close(log, form)
+        while closer(journal).close(log, form):
+            pass
     found: dict[int, list[Envelope]] = {}
     for log in FORMS:
         rows = tables.ENVELOPE.read(journal.db, "log = ? ORDER BY seq", (log,))

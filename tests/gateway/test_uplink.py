@@ -12,14 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from balise_gateway import logs
+from balise_gateway.closing import Closer
 from balise_gateway.errors import HubAway, HubError, HubRefused, HubTooLarge, HubUntrusted
 from balise_gateway.hubs import Holding, HubSettings, Stored, Traits
 from balise_gateway.journal import Journal, tables
-from balise_gateway.logs import HOME_LOG, Log
+from balise_gateway.journal.tables import COUNTER, HOME_LOG
+from balise_gateway.logs import Log
 from balise_gateway.uplink import Patience, Uplink
 from balise_wire import cbor
+from balise_wire.envelope import Signer
 from balise_wire.items import Loss, unpack_item
-from gateway.support import played, until
+from gateway.support import FakeClock, played, until
 
 LOG = 1
 ORIGIN = "balise/test"
@@ -240,6 +243,41 @@ def test_poison_is_parked_and_blocks_nothing(tmp_path: Path, names_poison: bool)
     hub.poison.clear()
     delivered(journal, hub, 33)
     assert held_below(journal) == 34
+
+
+def test_parked_envelopes_are_tried_again_after_a_while(tmp_path: Path) -> None:
+    async def scene() -> None:
+        journal, hub = journal_with(tmp_path, 3), FarHub(poison={2})
+        made = uplink_of(journal, hub, Patience(0.001, 0.004, parked_s=0.05))
+        task = asyncio.create_task(made.run())
+        await until(lambda: parked(journal) == {2: "poison"})
+        made.wake()  # news do not put it off
+        hub.poison.clear()
+        await until(lambda: len(hub.held) == 3)
+        assert parked(journal) == {}
+        task.cancel()
+        await asyncio.wait([task])
+
+    played(scene)
+
+
+def test_a_log_that_only_the_hub_remembers_waits_for_its_answer(tmp_path: Path) -> None:
+    """After a salvage without the log's own row: nothing is signed under a number that may have been given."""
+    journal, hub = journal_with(tmp_path, 3), FarHub()
+    hub.held = {seq: seq.to_bytes(4, "big") * 25 for seq in range(1, 6)}  # two more than the journal still has
+    with journal.transaction() as db:
+        db.execute("DELETE FROM log WHERE log = ?", (LOG,))
+        COUNTER.put(db, [(tables.ask_hub(LOG), 1), ("next_entry", 2)])
+        body = cbor.encode(Loss(ORIGIN, "journal", 1, 1, "test").pack())
+        tables.ENTRY.put(db, [(1, b"", 0, Loss.kind, None, None, 0, body)])
+    closer = Closer(journal, Signer(b"s" * 32), FakeClock(), [HOME_LOG, LOG])
+    assert not closer.close(LOG, "rice")
+    assert Log.read(journal.db, LOG).next_seq == 1
+    with journal.transaction() as db:
+        Log(LOG, next_seq=4).save(db)  # what the salvage makes of the envelopes that are left
+    delivered(journal, hub, 5)
+    assert closer.close(LOG, "rice")
+    assert [row[1] for row in tables.ENVELOPE.read(journal.db, "log = ? ORDER BY seq", (LOG,))] == [1, 2, 3, 6]
 
 
 def test_what_the_answer_misses_is_sent_again(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from balise_gateway.disk import sync_folder
 from balise_gateway.journal import pages, tables
-from balise_gateway.journal.tables import Row, Table
+from balise_gateway.journal.tables import HOME_LOG, Row, Table
 from balise_wire import cbor
 from balise_wire.items import Loss
 
-HOME_LOG = 0
 SPARE_ACKS = 1 << 20  # a nonce must never come back: the newest count may stand on the lost page
 LOSS_KIND = Loss.kind
 MakeSchema = Callable[[sqlite3.Connection], None]
@@ -33,7 +33,7 @@ def set_aside(path: Path) -> Path:
     if _with_suffix(path, "-wal").exists():
         os.replace(_with_suffix(path, "-wal"), _with_suffix(aside, "-wal"))
     os.replace(path, aside)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return aside
 
 
@@ -71,7 +71,7 @@ def rebuild(aside: Path, path: Path, origin: str, make_schema: MakeSchema) -> di
         _settle(db, origin, aside.name)
         db.execute("COMMIT")
     os.replace(fresh, path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return kept
 
 
@@ -206,11 +206,3 @@ def _with_suffix(path: Path, suffix: str) -> Path:
 def _remove(path: Path) -> None:
     for suffix in ("", "-journal", "-wal", "-shm"):
         _with_suffix(path, suffix).unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -13,6 +13,7 @@ from typing import Any
 from balise_gateway.errors import JournalDamaged
 
 Row = tuple[Any, ...]
+HOME_LOG = 0  # the archive: everything, in full resolution; a hub's log has a number of its own
 
 
 @dataclass(frozen=True)

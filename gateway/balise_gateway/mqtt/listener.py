@@ -25,7 +25,7 @@ class Listener:
         self.limits, self.authenticate, self.take = limits, authenticate, take
         self.counters: Counter[str] = Counter()
         self._max_connections = max_connections
-        self._open: set[Connection] = set()
+        self._open: dict[Connection, None] = {}  # in order of arrival, so that the same events give the same bytes
         self._clients: dict[tuple[str | None, str], Connection] = {}
 
     def connect(self) -> "Connection":
@@ -61,7 +61,7 @@ class Listener:
         return len(self._open)
 
     def opened(self, connection: "Connection") -> None:
-        self._open.add(connection)
+        self._open[connection] = None
         self.counters["connections"] += 1
         if len(self._open) > self._max_connections:
             connection.end("too_many")
@@ -78,7 +78,7 @@ class Listener:
 
     def ended(self, connection: "Connection", reason: str) -> None:
         self.counters[f"closed_{reason}"] += 1
-        self._open.discard(connection)
+        self._open.pop(connection, None)
         core = connection.core
         if core.client_id and self._clients.get((core.user, core.client_id)) is connection:
             del self._clients[core.user, core.client_id]
