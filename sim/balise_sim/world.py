@@ -27,7 +27,7 @@ from balise_sim.buses import Wire
 from balise_sim.link import Link
 from balise_sim.net import Network
 from balise_sim.node import Node, board_settings
-from balise_sim.overlay_store import START, boot_folder
+from balise_sim.overlay_store import START, boot_folder, compiled
 from balise_sim.vm import Vm, VmError, VmSource, open_source
 
 SECOND_US = 1_000_000
@@ -171,7 +171,7 @@ def heap_argument_bytes(free_bytes: int, baseline_bytes: int) -> int:
 
 
 def install_firmware(root: Path, packages: Sequence[str] = ("balise_node", "balise_wire")) -> None:
-    """Puts our packages under /lib of a board's root, as links, and leaves everything else there alone."""
+    """Puts our packages, compiled, under /lib of a board's root, as links, and leaves everything else there alone."""
     library = root / "lib"
     library.mkdir(parents=True, exist_ok=True)
     for package in packages:
@@ -183,4 +183,4 @@ def install_firmware(root: Path, packages: Sequence[str] = ("balise_node", "bali
             target.unlink()
         elif target.exists():
             shutil.rmtree(target)
-        target.symlink_to(Path(spec.submodule_search_locations[0]).resolve())
+        target.symlink_to(compiled(Path(spec.submodule_search_locations[0]).resolve(), package))

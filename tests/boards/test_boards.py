@@ -30,7 +30,7 @@ def test_unknown_boards_and_buses_name_the_known_ones() -> None:
     [
         ("epoch_year", "epoch", r"x\.toml: key 'epoch' is unknown"),
         ("boot_ms = 350", "", r"x\.toml: key 'boot_ms' is missing"),
-        ('heap_gate = "bytes"', 'heap_gate = "bits"', "one of bytes, words"),
+        ('heap_gate = "measured"', 'heap_gate = "bits"', "one of bytes, words, measured"),
         ("scl = 18", "", "needs kind"),
         ("cpu_hz =", "cpu_hz", r"x\.toml: "),
     ],
@@ -42,7 +42,8 @@ def test_a_wrong_board_file_names_the_key(old: str, new: str, why: str) -> None:
         parse_board("x", text.replace(old, new))
 
 
-def test_the_gate_decides_what_a_64_bit_vm_gets() -> None:
+@pytest.mark.parametrize(("gate", "factor"), [("bytes", 1.0), ("measured", 1 / 0.85), ("words", 2.0)])
+def test_the_gate_decides_what_a_64_bit_vm_gets(gate: str, factor: float) -> None:
     text = files("balise_boards").joinpath("esp32.toml").read_text(encoding="utf-8")
-    words = parse_board("x", text.replace('heap_gate = "bytes"', 'heap_gate = "words"'))
-    assert words.heap_bytes == 2 * load_board("esp32").heap_bytes
+    board = parse_board("x", text.replace('heap_gate = "measured"', f'heap_gate = "{gate}"'))
+    assert board.heap_bytes == int(board.free_heap_bytes * factor)
