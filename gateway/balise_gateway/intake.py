@@ -69,12 +69,13 @@ class Intake:
         self._journal.open()
         if self._generation == self._journal.generation:
             return
-        self._drop_pending("journal opened again")
+        self._drop_pending("the journal was opened again")
         self._forget()
-        for row in tables.NODE.read(self._journal.db):
-            if row[0] in self.nodes:
-                self.nodes[row[0]].take_row(row)
-        self._generation = self._journal.generation
+        with self._journal.reading() as db:
+            for row in tables.NODE.read(db):
+                if row[0] in self.nodes:
+                    self.nodes[row[0]].take_row(row)
+        self._generation, self.state.error = self._journal.generation, None
 
     def take(self, ingest: Ingest, source: str, data: bytes, token: Token | None) -> None:
         """One message from an ingest; never waits and never raises for what is in it."""
@@ -96,8 +97,9 @@ class Intake:
                 urgent = self._take_frame(source, data, opened)
         except (JournalError, sqlite3.Error) as error:  # the window of this boot cannot be read now
             self.state.error = str(self._journal.fault(error))
+            self._generation = 0  # what this frame may have left half done is forgotten by the next `ready`
             self._not_taken("journal", ingest, token)
-            self._plan_commit(True)  # which opens the journal again
+            self._plan_commit(True)
             return
         if token is not None:
             self._tokens.append((ingest, token))

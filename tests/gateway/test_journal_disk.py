@@ -154,14 +154,19 @@ def test_a_power_cut_on_a_full_disk(tmp_path: Path) -> None:
     played(scene)
 
 
+def _fill(folder: Path) -> None:
+    """Takes the last byte, of the disk or of the limit."""
+    if not (folder / "ballast").exists():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        return
+    with contextlib.suppress(OSError), (folder / "more").open("wb", buffering=0) as more:
+        while more.write(bytes(4096)):
+            pass
+
+
 def test_a_disk_that_is_full_from_the_start(tmp_path: Path) -> None:
     with filling_disk(tmp_path) as (folder, free):
-        if (folder / "ballast").exists():
-            with contextlib.suppress(OSError), (folder / "more").open("wb", buffering=0) as more:
-                while more.write(bytes(4096)):
-                    pass
-        else:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        _fill(folder)
         journal = Journal(folder, "balise/test")
         with pytest.raises(JournalUnavailable):
             journal.open()

@@ -50,22 +50,12 @@ class Ingest:
         self._counters: Counter[str] = Counter()
 
     async def run(self, take: Take) -> None:
-        aiomqtt = _library()
         retry_s = FIRST_RETRY_S
         try:
             while True:
-                try:
-                    async with self._client() as client:
-                        await client.subscribe(self._settings.topic_filter, qos=1)
-                        self._state, retry_s = "up", FIRST_RETRY_S
-                        event("ingest subscribed", kind=self._settings.kind, where=self._where())
-                        await self._carry(client, take)
-                except aiomqtt.MqttError as error:
-                    self._state = f"away: {error}"
-                    self._counters["disconnected"] += 1
-                    event("ingest away", where=self._where(), why=error, retry_s=retry_s)
+                was_up = await self._session(take)
+                retry_s = FIRST_RETRY_S if was_up else min(retry_s * 2, LAST_RETRY_S)
                 await asyncio.sleep(retry_s)
-                retry_s = min(retry_s * 2, LAST_RETRY_S)
         finally:
             self._state = "stopped"
 
@@ -102,19 +92,39 @@ class Ingest:
         )
         return client
 
-    async def _carry(self, client: "aiomqtt.Client", take: Take) -> None:
-        """Both directions, until the connection breaks."""
-        sender = asyncio.create_task(self._send_answers(client))
+    async def _session(self, take: Take) -> bool:
+        """One connection, from its beginning to its end; returns whether it was up."""
+        was_up = False
         try:
-            async for message in client.messages:
-                payload = message.payload
-                self._counters["messages"] += 1
-                take(self, str(message.topic), payload if isinstance(payload, bytes) else b"", None)
+            async with self._client() as client:
+                await client.subscribe(self._settings.topic_filter, qos=1)
+                self._state, was_up = "up", True
+                event("ingest subscribed", kind=self._settings.kind, where=self._where())
+                await self._carry(client, take)
+        except _library().MqttError as error:
+            self._state = f"away: {error}"
+            self._counters["disconnected"] += 1
+            event("ingest away", where=self._where(), why=error)
+        return was_up
+
+    async def _carry(self, client: "aiomqtt.Client", take: Take) -> None:
+        """Both directions, until one of them breaks."""
+        halves = [asyncio.create_task(self._receive(client, take)), asyncio.create_task(self._send_answers(client))]
+        try:
+            await asyncio.wait(halves, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            sender.cancel()
-            await asyncio.wait([sender])
-            if not sender.cancelled() and sender.exception() is not None:
-                self._counters["answers_dropped"] += 1
+            for half in halves:
+                half.cancel()
+            await asyncio.wait(halves)
+        for error in [half.exception() for half in halves if not half.cancelled()]:
+            if error is not None:
+                raise error
+
+    async def _receive(self, client: "aiomqtt.Client", take: Take) -> None:
+        async for message in client.messages:
+            payload = message.payload
+            self._counters["messages"] += 1
+            take(self, str(message.topic), payload if isinstance(payload, bytes) else b"", None)
 
     async def _send_answers(self, client: "aiomqtt.Client") -> None:
         while True:
