@@ -323,6 +323,22 @@ def test_a_client_that_does_not_read_costs_little() -> None:
     played(scene)
 
 
+def test_a_silent_client_is_closed_and_a_pinging_one_is_not() -> None:
+    async def scene() -> None:
+        async with listening() as port:
+            client = Paho(port.number, keepalive_s=1)
+            await until(lambda: client.connects)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
+            writer.write(login("air-01", "right", "silent", keep_alive_s=1))
+            assert await reader.read() == b"\x20\x02\x00\x00"  # CONNACK, and one and a half seconds later the end
+            assert port.counters["closed_keep_alive"] == 1
+            assert client.connects == 1
+            writer.close()
+            await asyncio.to_thread(client.close)
+
+    played(scene)
+
+
 def test_many_threads_many_names() -> None:
     async def scene() -> None:
         async with listening() as port:
