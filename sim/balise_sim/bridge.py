@@ -20,7 +20,7 @@ REQUEST = struct.Struct("<BBHIqq")
 REPLY = struct.Struct("<qqq")
 CHUNK_BYTES = 65536
 TIMEVAL = struct.Struct("@ll")
-LOOK_S, PATIENCE_S = 0.05, 20.0  # wall time: how often a silent VM's console is emptied, and when it counts as hung
+LOOK_S, PATIENCE_S = 0.05, 30.0  # wall time: how often a silent VM's console is emptied, and when it counts as hung
 
 
 class Op(enum.IntEnum):

@@ -37,10 +37,9 @@ def signatures(body: list[ast.stmt], known: dict[str, Signatures]) -> Signatures
         if isinstance(node, ast.FunctionDef):
             found.setdefault(node.name, set()).update(parameters(node))
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                for name in ast.walk(target):
-                    if isinstance(name, ast.Name):
-                        found.setdefault(name.id, {"*"})
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+            found.update({name: {"*"} for name in names if name not in found})
         elif isinstance(node, ast.ClassDef):
             inner = signatures(node.body, known)
             for base in node.bases:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from balise_sim import bridge
 from balise_sim.node import Node
 from balise_sim.vm import ForkingSource, ProgramSource
 from balise_sim.world import World
 
 Run = Callable[..., Node]
+START_UTC_MS = 1_544_300_000_000
 
 
 def texts(node: Node) -> list[str]:
@@ -100,6 +102,21 @@ def test_a_busy_loop_ends_and_a_soft_timer_ticks(run: Run) -> None:
         "print(len(ticks), time.ticks_ms())\n"
     )
     assert texts(node) == ["8", "8 7350"]
+
+
+@pytest.mark.parametrize(("dog", "lines"), [("", []), ("machine.WDT(timeout=2000)\n", ["3"])])
+def test_firmware_that_computes_for_ever(run: Run, monkeypatch: pytest.MonkeyPatch, dog: str, lines: list[str]) -> None:
+    """Only a watchdog helps, and at its own time, however long the real wait was."""
+    monkeypatch.setattr(bridge, "PATIENCE_S", 1.0)
+    node = run(
+        f"import machine, time\nif machine.reset_cause() == 1:\n    {dog or 'pass'}\n    while True:\n        pass\n"
+        "print(machine.reset_cause())\ntime.sleep(60)\n"
+    )
+    assert texts(node) == lines
+    if dog:
+        assert node.console.lines[0][0] == START_UTC_MS + 350 + 2000 + 350
+    else:
+        assert node.fault == "air-01: its firmware hangs, and no watchdog is set"
 
 
 def test_ticks_wrap_as_on_the_board_and_asyncio_lives_through_it(run: Run) -> None:
