@@ -17,7 +17,6 @@ from typing import Any
 
 import httpx
 
-from balise_sim.hub import HubStore
 from balise_sim.hub_process import Desk
 from balise_sim.layout import GATEWAY_HOST, HUB_SEED, MQTT_PORT, Ports, lay_out, secret
 from balise_sim.pace import Leader, PacedLoop
@@ -25,9 +24,9 @@ from balise_sim.relay import Relay
 from balise_sim.scenario import S_PER_MINUTE, Scenario
 from balise_sim.shared_clock import SharedClock
 from balise_sim.stage import GATEWAY, HUB, Stage
-from balise_sim.street import ledger_of, populate
+from balise_sim.street import judge_street, populate
 from balise_sim.tcp_bridge import bridge_to
-from balise_sim.verdict import Verdict, judge
+from balise_sim.verdict import Verdict
 from balise_sim.world import World
 
 LOOK_S, LOOK_REAL_S = 300.0, 2.0  # how often a street that comes home is judged: the longer of both
@@ -104,10 +103,7 @@ class PacedStreet(Stage):
         give_up_s = self.loop.time() + self.scenario.drain_min * S_PER_MINUTE
         while True:
             await asyncio.sleep(max(LOOK_S, LOOK_REAL_S * self.pace))
-            store = HubStore(self.site.hub_db)
-            verdict = judge(ledger_of(self.world), store, self.site.gateway_keys, until_ms)
-            store.close()
-            verdict.node_kills = self.node_kills
+            verdict = judge_street(self.world, self.site, until_ms, self.node_kills)
             if verdict.ok or self.loop.time() > give_up_s:
                 return verdict
 

@@ -52,6 +52,18 @@ def ledger_of(world: World) -> list[KeptRow]:
     return rows
 
 
+def judge_street(world: World, site: Site, until_utc_ms: int, node_kills: int) -> Verdict:
+    """The verdict on a street whose hub may still be running."""
+    store, ledger = HubStore(site.hub_db), ledger_of(world)
+    verdict = judge(ledger, store, site.gateway_keys, until_utc_ms)
+    store.close()
+    heard = {row.node for row in ledger}
+    verdict.silent = [name for name in world.nodes if name not in heard]
+    verdict.node_kills = node_kills
+    verdict.restarts = sum(node.boots for node in world.nodes.values()) - len(world.nodes) - node_kills
+    return verdict
+
+
 class Cable(httpx.AsyncBaseTransport):
     """The way from the gateway to the hub: may be cut before a request arrives or before its answer does."""
 
@@ -105,8 +117,7 @@ class Street(Stage):
         give_up_s = self.loop.time() + self.scenario.drain_min * S_PER_MINUTE
         while True:
             await asyncio.sleep(LOOK_S)
-            verdict = judge(ledger_of(self.world), self.store, self.site.gateway_keys, until_ms)
-            verdict.node_kills = self.node_kills
+            verdict = judge_street(self.world, self.site, until_ms, self.node_kills)
             if verdict.ok or self.loop.time() > give_up_s:
                 return verdict
 

@@ -45,7 +45,9 @@ class Verdict:
 
     produced: int = 0
     delivered: int = 0
+    silent: list[str] = field(default_factory=list)  # homes whose node never kept a row
     node_kills: int = 0
+    restarts: int = 0  # boots that no scenario asked for: a fault of the firmware
     unannounced: int = 0  # kept, and at the hub, but the power went before the node could say so: at most one a kill
     duplicated: list[HubRow] = field(default_factory=list)
     lost: list[KeptRow] = field(default_factory=list)
@@ -60,7 +62,8 @@ class Verdict:
     @property
     def ok(self) -> bool:
         wrong = self.duplicated or self.lost or self.declared_lost or self.holes or self.unverified or self.conflicts
-        return self.produced > 0 and self.unannounced <= self.node_kills and not wrong
+        unwell = self.silent or self.restarts or self.unannounced > self.node_kills
+        return self.produced > 0 and not wrong and not unwell
 
 
 def kept_row(node: str, at_ms: int, line: str) -> KeptRow | None:

@@ -1,0 +1,5 @@
+"""`python -m balise_tools` is `balise`."""
+
+from balise_tools.main import app
+
+app()
