@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 REQUEST = struct.Struct("<BBHIqq")
 REPLY = struct.Struct("<qqq")
-CHUNK_BYTES = 65536
+CHUNK_BYTES, MAX_PAYLOAD_BYTES = 65536, 1 << 20
+MAX_REPLY_BYTES = 4096  # what a VM has room for
 TIMEVAL = struct.Struct("@ll")
 LOOK_S, PATIENCE_S = 0.05, 30.0  # wall time: how often a silent VM's console is emptied, and when it counts as hung
 
@@ -75,6 +76,7 @@ class State(enum.Enum):
     """Why `serve` returned."""
 
     PARKED = enum.auto()
+    GARBLED = enum.auto()
     AHEAD = enum.auto()
     ENDED = enum.auto()
     HUNG = enum.auto()
@@ -138,6 +140,8 @@ class Bridge:
             message += part
             if len(message) >= REQUEST.size:
                 op, handle, small, length, now_us, value = REQUEST.unpack_from(message)
+                if op not in self._handlers or length > MAX_PAYLOAD_BYTES:
+                    return State.GARBLED
                 needed = REQUEST.size + length
         return Request(op, handle, small, now_us, value, message[REQUEST.size :])
 

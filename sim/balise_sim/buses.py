@@ -17,7 +17,7 @@ ANY_PIN = 255
 I2C_BITS_PER_BYTE, I2C_GAP_US = 9, 2.5
 SECOND_US = 1_000_000
 GARBAGE = 0xF8  # what a byte reads as at another speed
-READABLE = 1
+PUSH_BYTES = 1024  # what one reply brings
 EINVAL, ENODEV = 22, 19
 
 
@@ -164,8 +164,8 @@ class UartPort:
         self._unread = unread
         data = b""
         if self._advance(now_us):
-            data = bytes(self._waiting)
-            self._waiting.clear()
+            data = bytes(self._waiting[:PUSH_BYTES])
+            del self._waiting[:PUSH_BYTES]
             self._unread += len(data)
         return 4, data
 

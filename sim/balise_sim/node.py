@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from balise_boards import Board
-from balise_sim.bridge import Bridge, Reply, Request, State
+from balise_sim.bridge import MAX_REPLY_BYTES, Bridge, Reply, Request, State
 from balise_sim.buses import Bench
 from balise_sim.calls import ENTRY, Calls
 from balise_sim.console import Console
 from balise_sim.flash import Flash
 from balise_sim.link import Link
-from balise_sim.station import Station
+from balise_sim.station import PUSH_BYTES, Station
 from balise_sim.vm import Vm
 
 if TYPE_CHECKING:
@@ -229,6 +229,9 @@ class Node:
             self._vm_ended()
         elif state is State.HUNG:
             self._vm_hangs()
+        elif state is State.GARBLED:
+            self._end_boot()
+            self.fault = f"{self.name}: its VM says what no overlay says; the bridge is out of step"
         elif self._then is not None:
             then, self._then = self._then, None
             then()
@@ -293,6 +296,8 @@ class Node:
         """The ready handles with their bytes, as overlays/_streams.py reads them."""
         ready = b""
         for handle, mask, unread in wait.interest:
+            if len(ready) + ENTRY.size + PUSH_BYTES > MAX_REPLY_BYTES:
+                break  # the others at the next wait
             source = self._calls.source(handle) if self._calls else None
             got = source.collect(mask, unread, self._boot_us + now_us) if source else None
             if got is not None:
@@ -346,8 +351,8 @@ class Node:
             self._stir()
 
     def take_edges(self) -> bytes:
-        edges = bytes(self.bench.pins.edges)
-        self.bench.pins.edges.clear()
+        edges = bytes(self.bench.pins.edges[:MAX_REPLY_BYTES])
+        del self.bench.pins.edges[:MAX_REPLY_BYTES]
         if self._bridge is not None:
             self._bridge.pending = 0
         return edges

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from balise_sim import bridge
+from balise_sim.buses import Wire
 from balise_sim.node import Node
 from balise_sim.vm import ForkingSource, ProgramSource
 from balise_sim.world import World
@@ -60,6 +61,44 @@ def test_a_node_that_does_not_fit_its_board_says_so(run: Run) -> None:
     assert "does not fit its board" in (node.fault or "")
     assert "98304" in (node.fault or "")
     assert "MemoryError" in node.console.text()
+
+
+FULL_HEAP = """
+import gc, machine, os, time
+uart = machine.UART(1, 9600, tx=17, rx=16)
+calls = (
+    lambda: os.urandom(3000),
+    uart.read,
+    lambda: os.statvfs('/'),
+    lambda: os.listdir('/'),
+    lambda: open('main.py', 'a').close(),
+    lambda: time.sleep_ms(20),
+    lambda: machine.Pin(2).value(),
+)
+failed = 0
+for free in range(400, 6400, 120):
+    held = None
+    try:
+        while gc.mem_free() > free:
+            held = (held, bytearray(min(2000, max(8, gc.mem_free() - free - 100))))
+    except MemoryError:
+        pass
+    for call in calls:
+        try:
+            call()
+        except MemoryError:
+            failed += 1
+    held = None
+    gc.collect()
+time.sleep(2)
+print(failed > 20, len(os.urandom(3000)), os.listdir('/'), uart.any() > 0)
+"""
+
+
+def test_a_full_heap_leaves_the_board_in_step(run: Run) -> None:
+    """Every call that brings bytes is tried with hardly any memory left, and works again when there is some."""
+    node = run(FULL_HEAP, [Wire("sds011", "uart1")], for_s=300)
+    assert texts(node) == ["True 3000 ['main.py'] True"]
 
 
 def test_firmware_finds_the_boards_heap(run: Run) -> None:

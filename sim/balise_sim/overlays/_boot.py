@@ -32,7 +32,7 @@ class _Proxy:
 
 def _hello():
     _bridge.call(_bridge.HELLO, 0, 0, 0, sys.version.encode())
-    _bridge.settings.update(json.loads(_bridge.data))
+    _bridge.settings.update(json.loads(_bridge.reply()))
     _bridge.rtc_us = _bridge.settings["rtc_us"]
     random.seed(_bridge.settings["seed"])
 

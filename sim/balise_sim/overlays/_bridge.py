@@ -39,12 +39,14 @@ SHORT_US = const(5000)  # a pause up to this long is counted here, without askin
 LEAD_US = const(20000)  # how far this clock may run before the host is asked
 HEADER_BYTES = const(24)
 ROOM_BYTES = const(512)
+REPLY_BYTES = const(4096)  # no reply brings more
 FOREVER = const(-1)
 
 now_us = 0
 rtc_us = 0  # board time (microseconds since the board's epoch) minus now_us
 settings = {}
-data = b""  # what came with the last reply
+brought = bytearray(REPLY_BYTES)  # what came with the last reply, the first `size` bytes of it
+size = 0
 pin_handlers = {}
 timers = []  # running machine.Timer objects; each has due_us and fire()
 
@@ -57,14 +59,17 @@ _reply = array.array("q", (0, 0, 0))
 
 
 def call(op, handle=0, small=0, value=0, payload=b""):
-    """Asks the host; returns its value and leaves its bytes in `data`. Raises OSError with the host's errno."""
-    global now_us, data
-    size = len(payload)
-    struct.pack_into("<BBHIqq", _request, 0, op, handle, small, size, now_us, value)
-    if not size:
+    """Asks the host; returns its value and leaves its bytes in `brought`. Raises OSError with the host's errno.
+
+    Nothing is allocated between the request and the end of its reply: a MemoryError there would leave half a reply.
+    """
+    global now_us, size
+    length = len(payload)
+    struct.pack_into("<BBHIqq", _request, 0, op, handle, small, length, now_us, value)
+    if not length:
         _link.write(_header)
-    elif size <= ROOM_BYTES:
-        end = HEADER_BYTES + size
+    elif length <= ROOM_BYTES:
+        end = HEADER_BYTES + length
         _request[HEADER_BYTES:end] = payload
         _link.write(_view[:end])
     else:
@@ -75,12 +80,18 @@ def call(op, handle=0, small=0, value=0, payload=b""):
     answer = _reply[1]
     extent = _reply[2]
     size = extent & 0xFFFFFFFF
-    data = _link.read(size) if size else b""
+    if size:
+        _link.readinto(brought, size)
     if extent >> 32:
         _run_handlers()
     if answer < 0:
         raise OSError(-answer)
     return answer
+
+
+def reply():
+    """The bytes of the last reply."""
+    return bytes(brought[:size])
 
 
 def call_into(op, handle, small, payload, target):
@@ -126,7 +137,7 @@ def pause(duration_us):
 def wait(until_us, interest=b""):
     """Waits until then (FOREVER: no end), or until one of the handles in `interest` is ready, or a handler ran.
 
-    The ready handles are in `data`, as Stream.feed_from reads them.
+    The ready handles are in `brought`, as _streams.feed reads them.
     """
     global _sync_by_us
     end_us = until_us
@@ -135,26 +146,32 @@ def wait(until_us, interest=b""):
             end_us = timer.due_us
     call(WAIT, 0, 0, end_us, interest)
     _sync_by_us = now_us + LEAD_US
-    if timers:
-        _run_timers()
+    for timer in timers:
+        if timer.due_us <= now_us:
+            _run_timers()
+            break
 
 
 def _run_timers():
-    global data
-    kept = data
+    kept = reply()
     for timer in timers[:]:
         if timer.due_us <= now_us and timer in timers:
             timer.fire()
-    data = kept
+    _restore(kept)
 
 
 def _run_handlers():
-    global data
-    kept = data
+    kept = reply()
     call(EVENTS)
-    changes = data
+    changes = reply()
     for at in range(0, len(changes), 2):
         handler = pin_handlers.get(changes[at])
         if handler:
             handler(changes[at + 1])
-    data = kept
+    _restore(kept)
+
+
+def _restore(kept):
+    global size
+    size = len(kept)
+    brought[:size] = kept

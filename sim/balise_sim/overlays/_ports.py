@@ -30,7 +30,7 @@ class I2C:
 
     def scan(self):
         _bridge.call(_bridge.I2C_SCAN, self._handle)
-        return list(_bridge.data)
+        return list(_bridge.reply())
 
     def readfrom(self, addr, nbytes, stop=True):
         target = bytearray(nbytes)

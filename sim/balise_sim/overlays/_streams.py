@@ -16,6 +16,7 @@ END = const(16)  # nothing will follow what was received
 POLL = const(3)  # MP_STREAM_POLL
 CLOSED = const(4)  # MP_STREAM_CLOSE
 EINVAL = const(22)
+UART_HANDLE = const(200)
 
 
 class Stream(io.IOBase):
@@ -41,8 +42,12 @@ class Stream(io.IOBase):
         return bytes((self._handle, mask, len(self._received) & 255, len(self._received) >> 8))
 
     def _fetch(self):
-        flags = _bridge.call(_bridge.FETCH, self._handle, len(self._received))
-        self._feed(flags, _bridge.data)
+        flags = _bridge.call(_bridge.FETCH, self._handle, 0, len(self._received))
+        try:
+            self._feed(flags, _bridge.reply())
+        except MemoryError:
+            lost((self,))
+            raise
 
     def _take(self, count):
         received = self._received
@@ -57,8 +62,7 @@ class Stream(io.IOBase):
         while not self._ready(mask):
             if deadline_us != _bridge.FOREVER and _bridge.now_us >= deadline_us:
                 return False
-            _bridge.wait(deadline_us, self._interest(mask))
-            feed((self,))
+            wait((self,), self._interest(mask), deadline_us)
         return True
 
     def read(self, nbytes=-1):
@@ -84,15 +88,34 @@ class Stream(io.IOBase):
         return -EINVAL
 
 
-def feed(streams):
-    """Hands the bytes of the last WAIT to the streams they are for: (handle, flags, size, bytes) each."""
-    data = _bridge.data
+def wait(streams, interest, until_us):
+    """WAIT for these streams, whose interest is given, and feed them."""
+    _bridge.size = 0
+    try:
+        _bridge.wait(until_us, interest)
+        _feed_all(streams)
+    except MemoryError:
+        lost(streams)
+        raise
+
+
+def _feed_all(streams):
+    """The reply to WAIT is handle, flags, size (two bytes) and bytes for each stream that is ready."""
+    brought = _bridge.brought
     at = 0
-    while at < len(data):
-        handle, flags, size = data[at], data[at + 1], data[at + 2] | data[at + 3] << 8
-        at += 4
+    while at < _bridge.size:
+        start = at + 4
+        end = start + (brought[at + 2] | brought[at + 3] << 8)
         for stream in streams:
-            if stream._handle == handle:
-                stream._feed(flags, data[at : at + size])
+            if stream._handle == brought[at]:
+                stream._feed(brought[at + 1], bytes(brought[start:end]) if end > start else b"")
                 break
-        at += size
+        at = end
+
+
+def lost(streams):
+    """There was no memory for the bytes of a reply: a connection with a hole in it is of no use to anybody."""
+    if _bridge.size:
+        for stream in streams:
+            if stream._handle < UART_HANDLE:
+                _bridge.call(_bridge.CLOSE, stream._handle)

@@ -37,7 +37,7 @@ class RTC:
     def memory(self, data=None):
         """Bytes that outlive a deep sleep."""
         _bridge.call(_bridge.CLOCK, 0, 0 if data is None else _REMEMBER, 0, b"" if data is None else data)
-        return _bridge.data if data is None else None
+        return _bridge.reply() if data is None else None
 
 
 class WDT:

@@ -71,7 +71,7 @@ class WLAN:
 
     def ifconfig(self, ip_mask_gateway_dns=None):
         _bridge.call(_bridge.WLAN, 0, _ADDRESS)
-        return tuple(_bridge.data.decode().split("\n"))
+        return tuple(_bridge.reply().decode().split("\n"))
 
     def ipconfig(self, *names, **settings):
         """`addr4` gives (address, mask), `gw4` the gateway; settings are accepted and change nothing."""

@@ -35,5 +35,8 @@ def uname():
 
 
 def urandom(n):
-    _bridge.call(_bridge.RANDOM, 0, 0, n)
-    return _bridge.data
+    found = b""
+    while len(found) < n:
+        _bridge.call(_bridge.RANDOM, 0, 0, min(n - len(found), _bridge.REPLY_BYTES))
+        found += _bridge.reply()
+    return found

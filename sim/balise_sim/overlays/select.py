@@ -5,7 +5,7 @@ Objects with ioctl(MP_STREAM_POLL), such as asyncio's flags, are asked by it. Le
 """
 
 import _bridge
-from _streams import POLL, Stream, feed
+from _streams import POLL, Stream, wait
 from micropython import const
 
 POLLIN = const(1)
@@ -73,9 +73,8 @@ class poll:
             if isinstance(obj, Stream):
                 streams.append(obj)
                 interest += obj._interest(self._masks[at])
-        _bridge.wait(until_us, interest)
+        wait(streams, interest, until_us)
         self._fresh_us = _bridge.now_us + _FRESH_US
-        feed(streams)
 
     def _ready(self):
         ready = []

@@ -18,7 +18,7 @@ _EVERYTHING = const(1 << 30)
 
 def getaddrinfo(host, port, af=0, type=0, proto=0, flags=0):
     _bridge.call(_bridge.RESOLVE, 0, 0, 0, host.encode())
-    return [(AF_INET, SOCK_STREAM, 0, "", (_bridge.data.decode(), port))]
+    return [(AF_INET, SOCK_STREAM, 0, "", (_bridge.reply().decode(), port))]
 
 
 class socket(Stream):
