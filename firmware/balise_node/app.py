@@ -7,7 +7,6 @@ a restart. Modules are imported when they are needed and forgotten when not: mem
 import asyncio
 import gc
 import sys
-import time
 
 from balise_node.errors import ConfigError
 
@@ -15,12 +14,10 @@ TYPE_CHECKING = False  # MicroPython has no typing; type checkers take the name 
 if TYPE_CHECKING:
     from typing import Any
 
-    from balise_node._shapes import Config
     from balise_node.board import Watchdog
     from balise_node.node import Node
     from balise_node.sender import Sender
 
-_FRAMES, _BOOT, _BOOT_COPY = "/frames.bin", "/boot", "/boot.bak"
 _COLLECT_EVERY_BYTES = 4096  # often, or what is free ends up in pieces that are too small for the next module
 
 
@@ -39,54 +36,18 @@ class Top:
         restart(self.restart_s, self.watchdog)
 
 
-def load_config() -> "Config":
-    """config.json; the module that reads it is forgotten at once. Raises ConfigError."""
+def start(top: Top) -> "tuple[Node, Sender]":
+    """The node of config.json; what only the start needs is forgotten again. Raises ConfigError, OSError."""
     from balise_node.config import load
 
     config = load()
     forget("balise_node.config")
-    return config
+    top.restart_s = config["restart_s"]
+    from balise_node.build import build
 
-
-def build(config: "Config") -> "tuple[Node, Sender]":
-    """Puts a node together, counts its boot and keeps its hello. Raises ConfigError, OSError.
-
-    A module takes three times its size while it is compiled, so the large ones come while most memory is free.
-    """
-    from balise_wire.frames import FrameKeys
-
-    keys = FrameKeys(config["key"])
-    from balise_node.store import FrameStore
-
-    store = FrameStore(_FRAMES, keys.kid, config["store_bytes"])
-    store.open()
-    from balise_node import links
-
-    link = links.load(config, keys.kid)
-    from balise_node.board import Buses, Watchdog
-    from balise_node.sensors import Sensors
-
-    sensors = Sensors(config["sensors"], Buses())
-    from balise_node.boots import next_boot
-    from balise_node.clock import BootClock
-    from balise_node.keeper import Keeper
-
-    boot = next_boot((_BOOT, _BOOT_COPY), store.highest_boot)
-    period_ms = config["period_s"] * 1000
-    keeper = Keeper(keys, store, config["node"], boot, period_ms)
-    keeper.say_hello(sensors.models)
-    forget("balise_node.boots", "balise_wire.channels")
-    from balise_node.node import Node
-    from balise_node.sender import Sender
-
-    clock = BootClock(time.ticks_ms, time.ticks_diff)
-    sender = Sender(keys, store, link, clock, boot)
-    sender.first_wait_ms = config["ack_wait_s"] * 1000
-    node = Node(keeper, sender, sensors, clock, period_ms)
-    node.watchdog = Watchdog(config["watchdog_s"])
-    if store.set_aside:
-        print("store: frames of another key were put aside as", _FRAMES + ".old")
-    print(f"boot {boot}: {store.waiting} frames wait, kid {keys.kid.hex()}, {gc.mem_free()} bytes free")
+    node, sender = build(config)
+    top.watchdog = node.watchdog
+    forget("balise_node.build", "balise_node.boots", "balise_wire.channels")
     gc.threshold(-1)  # from here on memory is taken and given back in small pieces
     return node, sender
 
@@ -94,14 +55,13 @@ def build(config: "Config") -> "tuple[Node, Sender]":
 async def live(top: Top) -> None:
     """From config.json to measuring, for ever; returns only when config.json is wrong."""
     try:
-        config = load_config()
-        top.restart_s = config["restart_s"]
-        node, sender = build(config)
-        top.watchdog = node.watchdog
+        node, sender = start(top)
     except ConfigError as error:
         print(error)
         asyncio.get_event_loop().stop()
         return
+    gc.collect()
+    print(f"boot {sender.boot}: kid {sender.kid.hex()}, {gc.mem_free()} bytes free")
     sending = asyncio.create_task(sender.run())
     await node.measure()
     sending.cancel()

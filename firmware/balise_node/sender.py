@@ -35,10 +35,10 @@ class Sender:
 
     def __init__(self, keys: FrameKeys, store: "FrameStore", link: "NodeLink", clock: "BootClock", boot: int) -> None:
         self._keys, self._store, self._link, self._clock = keys, store, link, clock
-        self._boot = boot
+        self.boot, self.kid = boot, keys.kid
         self._jitter = boot  # the state of a small generator: neighbours must not all come back at the same moment
         self._news = asyncio.Event()
-        self._cannot_send = ""
+        self._cannot_send = self._told = ""
         self.first_wait_ms = 90_000
         self.told_time: Callable[[int, int, int], None] | None = None  # (ms since boot, UTC ms, uncertainty ms)
         self.bad_acks = 0
@@ -58,7 +58,7 @@ class Sender:
                 await self._link.connect()
                 await self._talk()
             except LinkError as error:
-                print("link:", error)
+                self._tell(str(error))
             self.connected = False
             await self._link.close()
             if self._clock.ms() - before_ms > _LONGEST_RETRY_MS:
@@ -69,7 +69,7 @@ class Sender:
     async def _talk(self) -> None:
         """Until the link breaks. On a new connection everything is due at once."""
         self.connected = True
-        print("link: connected")
+        self._tell("connected")
         for entry in self._store.entries():
             entry.due_ms = 0
         self._cannot_send = ""
@@ -85,6 +85,12 @@ class Sender:
         finally:
             push.cancel()
         raise LinkError(self._cannot_send)
+
+    def _tell(self, how: str) -> None:
+        """One line for each change, not for each attempt."""
+        if how != self._told:
+            print("link:", how)
+        self._told = how
 
     async def _push(self, talk: "Any") -> None:
         try:
@@ -145,10 +151,9 @@ class Sender:
             self.bad_acks += 1
             print(f"acknowledgement {self.bad_acks} refused: {error}")
             return
-        released = self._store.release(ack.boot, window)
-        sent_ms = [entry.first_sent_ms for entry in released if entry.boot == self._boot and entry.tries]
-        if sent_ms and ack.utc_ms is not None and self.told_time is not None:
-            round_trip_ms = now_ms - max(sent_ms)  # it was written after the youngest of these frames had left
+        released, sent_ms = self._store.release(ack.boot, window)
+        if ack.boot == self.boot and sent_ms >= 0 and ack.utc_ms is not None and self.told_time is not None:
+            round_trip_ms = now_ms - sent_ms  # it was written after the youngest of these frames had left
             self.told_time(now_ms, ack.utc_ms, ack.uncertainty_ms + round_trip_ms)
         if released:
             self._hurry(now_ms)

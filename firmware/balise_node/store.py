@@ -28,7 +28,7 @@ ROW, HELLO, LOSS = (
     2,
 )  # kinds: rows; the boot's manifest, sent first; told losses. The last two may use the reserve.
 
-FRONT = 32  # entries in RAM, so frames in flight: half of the gateway's window (64), so that it never refuses one
+FRONT = 16  # entries in RAM, so frames in flight: a day without a gateway is caught up with in two hours
 RESERVE_BYTES = 4096  # kept free of rows, for hellos and losses: a full store can still say that it is full
 _MAGIC = b"BNF1"
 _FILE_HEADER_BYTES = 8
@@ -125,11 +125,18 @@ class FrameStore:
         self._refill()
         return None
 
-    def release(self, boot: int, window: Window) -> list[Entry]:
-        """Let go of what the gateway holds; returns the entries in RAM that this released."""
-        released = [entry for entry in self.entries() if entry.boot == boot and window.holds(entry.count)]
-        for entry in released:
-            self._forget(entry)
+    def release(self, boot: int, window: Window) -> tuple[int, int]:
+        """Let go of what the gateway holds.
+
+        Returns how many entries in RAM this released, and when the youngest of them was first sent (-1: none was).
+        """
+        released, youngest_ms = 0, -1
+        for entry in self.entries():
+            if entry.boot == boot and window.holds(entry.count):
+                released += 1
+                if entry.tries:
+                    youngest_ms = max(youngest_ms, entry.first_sent_ms)
+                self._forget(entry)
         known = self._acked.get(boot)
         if known is None or window.contiguous >= known.contiguous:
             self._acked[boot] = window
@@ -138,7 +145,7 @@ class FrameStore:
         self._refill()
         if not self._front and self._hello is None and self._dead_bytes() >= _DEAD_BYTES:
             self._start_afresh()
-        return released
+        return released, youngest_ms
 
     def tidy(self) -> bool:
         """Do one short step of giving released space back; True while there is more to do."""

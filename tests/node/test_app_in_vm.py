@@ -133,8 +133,7 @@ def test_lost_acknowledgements_bring_the_same_bytes_again(tmp_path: Path) -> Non
         yard.check_nothing_lost()
         yard.node.reset()
         yard.run(1)
-        assert yard.said("boot ")[-1].endswith("bytes free")
-        assert int(yard.said("boot ")[-1].split()[2]) < 45, "released frames are not kept for ever"
+        assert int(yard.said("store: ")[-1].split()[1]) < 45, "released frames are not kept for ever"
 
 
 def test_replayed_and_forged_answers_change_nothing(tmp_path: Path) -> None:
@@ -341,4 +340,4 @@ def test_the_node_fits_its_board_with_room_to_spare(tmp_path: Path) -> None:
         yard.run(60)
         assert yard.node.fault is None
         free_bytes = int(yard.said("boot ")[0].split()[-3])
-        assert free_bytes > 24_000, "of HEAP_BYTES, after everything is loaded"
+        assert free_bytes > 24_000, "after everything is loaded, on the VM's 64 bits"

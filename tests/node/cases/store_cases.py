@@ -59,11 +59,12 @@ def case_frames_survive_in_order(folder: str) -> None:
 
 def case_release_by_bitmap(folder: str) -> None:
     kept = filled(folder, 5)
-    released = kept.release(5, Window(1, 0b0100))  # 1, and 4: bit 2 beyond the first missing
-    assert sorted(entry.count for entry in released) == [1, 4]
+    kept.entries()[3].tries = 1
+    kept.entries()[3].first_sent_ms = 77
+    assert kept.release(5, Window(1, 0b0100)) == (2, 77)  # 1, and 4: bit 2 beyond the first missing
     assert [entry.count for entry in kept.entries()] == [2, 3, 5]
-    assert kept.release(6, Window(99)) == [], "another boot's acknowledgement"
-    assert kept.release(5, Window(1, 0b0100)) == [], "the same acknowledgement again"
+    assert kept.release(6, Window(99)) == (0, -1), "another boot's acknowledgement"
+    assert kept.release(5, Window(1, 0b0100)) == (0, -1), "the same acknowledgement again"
     assert kept.waiting == 3
 
 
