@@ -3,6 +3,7 @@
 Promises: stops at nothing, and says at the end which seeds did not come home. Leaves to others: playing and judging.
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -36,11 +37,17 @@ class Run:
         )
 
 
+def any_core() -> int:
+    """One of this machine's cores: a world and its VMs take turns, so on one core they run about twice as fast."""
+    allowed = sorted(os.sched_getaffinity(0))
+    return allowed[os.getpid() % len(allowed)]
+
+
 def deterministic(scenario: Scenario, root: Path, seed: int) -> Verdict:
     """On virtual time."""
     from balise_sim.street import Street
 
-    return Street(scenario, root, seed).play()
+    return Street(scenario, root, seed, core=any_core()).play()
 
 
 def paced(scenario: Scenario, root: Path, seed: int) -> Verdict:

@@ -1,6 +1,8 @@
 """The documents say what the code does: commands, keys, reasons, links and versions are checked against it."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +73,18 @@ def commands(app: typer.Typer) -> Iterator[str]:
             yield from walk(child, (*words, name))
 
     return walk(typer.main.get_command(app), ("balise",))
+
+
+def test_the_readme_commands_run() -> None:
+    """`make demo` and `make test` are run by the journey tests and by whoever reads this; the others are run here."""
+    for command in fences(read("README.md"), "sh"):
+        for line in command.splitlines():
+            if not line.startswith("make "):
+                program, *words = line.split()
+                assert program == ".venv/bin/balise"
+                done = subprocess.run([sys.executable, "-m", "balise_tools", *words], cwd=ROOT, stdout=subprocess.PIPE)
+                assert done.returncode == 0
+                assert len(done.stdout.splitlines()) == 2
 
 
 def test_every_command_is_documented() -> None:

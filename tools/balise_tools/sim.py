@@ -17,6 +17,7 @@ from balise_sim import demo as demonstration
 from balise_sim import scenario as scenarios
 from balise_sim.hub import HubStore
 from balise_sim.scenario import Scenario, ScenarioError
+from balise_sim.soak import any_core
 from balise_sim.soak import soak as soak_runs
 from balise_sim.street import Street
 from balise_sim.view import verdict_lines
@@ -45,7 +46,7 @@ def demo(
 def street(seed: SeedOption = 1, scenario: FileOption = None) -> None:
     """The street on virtual time; the last line is a digest of all bytes at the hub, the same for the same seed."""
     root = Path(tempfile.mkdtemp(prefix="balise-street-"))
-    played = Street(_read(scenario), root, seed)
+    played = Street(_read(scenario), root, seed, core=any_core())
     verdict = played.play()
     for line in verdict_lines(verdict):
         typer.echo(line)

@@ -1,0 +1,154 @@
+"""From a chip to the hub and back: whole streets, on virtual time and with real processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from balise_sim.demo import run as run_demo
+from balise_sim.hub import HubStore
+from balise_sim.replay import Home as Place
+from balise_sim.scenario import Event, Scenario, bundled, homes_of, random_scenario
+from balise_sim.soak import START_UTC_MS, WAYS
+from balise_sim.street import Street, ledger_of
+from balise_sim.verdict import Verdict, judge
+from balise_wire.envelope import verify_envelope
+from balise_wire.items import Manifest
+
+HOUR = Scenario("hour", START_UTC_MS, 1, 60, 60, 600, homes_of(2), ())
+
+
+def calm(**changes: object) -> Scenario:
+    return Scenario(**{**HOUR.__dict__, **changes})  # type: ignore[arg-type]
+
+
+def test_the_same_seed_gives_the_same_bytes_for_a_whole_day() -> None:
+    """Two processes, so that nothing is shared but the seed."""
+    command = [sys.executable, "-m", "balise_tools", "sim", "street", "--seed", "7"]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    first, second = (run.communicate()[0].splitlines() for run in runs)
+    assert [run.returncode for run in runs] == [0, 0], first
+    assert first[-1].startswith("bytes at the hub: sha256 ")
+    assert first == second
+
+
+def test_another_seed_gives_other_bytes(tmp_path: Path) -> None:
+    bytes_at_hub = []
+    for seed in (1, 2):
+        street = Street(HOUR, tmp_path / str(seed), seed)
+        assert street.play().ok
+        store = HubStore(street.site.hub_db)
+        bytes_at_hub.append([cose for kid, log in store.logs() for _, cose in store.envelopes(kid, log)])
+        store.close()
+    assert bytes_at_hub[0] != bytes_at_hub[1]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("seed", [11, 105, 201])
+def test_random_faults_lose_and_double_nothing(way: str, seed: int, tmp_path: Path) -> None:
+    verdict = WAYS[way](random_scenario(seed, START_UTC_MS), tmp_path, seed)
+    assert verdict.ok, verdict
+
+
+@pytest.mark.parametrize("mode", ["refuse", "stall", "forget"])
+def test_a_hub_that_misbehaves_gets_everything_once_in_the_end(mode: str, tmp_path: Path) -> None:
+    verdict = Street(calm(events=(Event(15, 25, "hub", mode=mode),)), tmp_path, 1).play()
+    assert verdict.ok, verdict
+    assert verdict.produced >= 2 * 58
+
+
+def test_a_node_without_a_gateway_at_first_dates_its_rows_later(tmp_path: Path) -> None:
+    """Rows kept before the first answer bear (boot, ticks); the anchor that follows gives them their time."""
+    street = Street(calm(events=(Event(0, 12, "kill", "gateway"),)), tmp_path, 1)
+    verdict = street.play()
+    assert verdict.ok, verdict
+    undated = [row for row in ledger_of(street.world) if row.utc_s is None]
+    assert len(undated) >= 2 * 8
+
+
+def test_what_is_at_the_hub_is_what_was_in_the_air(tmp_path: Path) -> None:
+    """Within the sensor's resolution and the driver's integer arithmetic, hours of real weather come through."""
+    street = Street(HOUR, tmp_path, 3)
+    assert street.play().ok
+    place = Place(HOUR.start_utc_ms, 0)
+    for name, column, scale, tolerance in (("temperature", 2, 100, 0.02), ("pressure", 4, 1, 3), ("pm2_5", 0, 10, 0.1)):
+        truth = place.channel(name)
+        assert truth is not None
+        for row in ledger_of(street.world):
+            if row.node == HOUR.homes[0].name and row.utc_s is not None:
+                value, at_us = row.values[column], row.utc_s * 1_000_000 - HOUR.start_utc_ms * 1000
+                assert value is not None
+                near = [truth(at_us + second * 1_000_000) for second in range(-2, 4)]
+                assert min(abs(value / scale - true) for true in near) <= tolerance
+
+
+def test_the_hub_is_told_whom_to_trust(tmp_path: Path) -> None:
+    street = Street(HOUR, tmp_path, 1)
+    assert street.play().ok
+    store = HubStore(street.site.hub_db)
+    items = [
+        item
+        for kid, log in store.logs()
+        for _, cose in store.envelopes(kid, log)
+        for item in verify_envelope(cose, street.site.gateway_keys).items
+    ]
+    store.close()
+    manifests = [item.map for item in items if isinstance(item, Manifest)]
+    assert {m["node"] for m in manifests} == {home.name for home in HOUR.homes}
+    assert {m["trust"] for m in manifests} == {"gateway-witnessed"}
+
+
+@pytest.mark.parametrize(
+    ("damage", "sees"),
+    [
+        ("UPDATE envelope SET cose = CAST(cose || x'00' AS BLOB) WHERE seq = 2", "unverified"),
+        ("DELETE FROM envelope WHERE seq = 2", "holes"),
+    ],
+)
+def test_the_verdict_can_fail(damage: str, sees: str, tmp_path: Path) -> None:
+    """A verdict that cannot fail proves nothing: a hub that changes or forgets an envelope is found out."""
+    street = Street(HOUR, tmp_path, 1)
+    assert street.play().ok
+    store = HubStore(street.site.hub_db)
+    store.transaction().execute(damage)
+    verdict = judge(ledger_of(street.world), store, street.site.gateway_keys, street.world.utc_ms)
+    assert getattr(verdict, sees)
+    assert verdict.lost
+    assert not verdict.ok
+
+
+def test_a_doubled_row_is_found(tmp_path: Path) -> None:
+    street = Street(HOUR, tmp_path, 1)
+    assert street.play().ok
+    store, ledger = HubStore(street.site.hub_db), ledger_of(street.world)
+    verdict = judge(ledger[1:] + ledger[2:3], store, street.site.gateway_keys, street.world.utc_ms)
+    store.close()
+    assert verdict.lost == [ledger[2]]
+    assert verdict.unannounced == 1
+    assert not verdict.ok
+
+
+def test_the_demo_runs_headless_and_says_its_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    short = calm(hours=2, events=(Event(30, 20, "cable"), Event(70, 8, "kill", "gateway")))
+    verdict: Verdict = run_demo(short, 1, 720, headless=True)
+    assert verdict.ok, verdict
+    assert "rows kept" in capsys.readouterr().out
+
+
+def test_a_demo_that_fails_says_so(tmp_path: Path) -> None:
+    """The exit status is 1 when the street cannot come home: here the hub never gets its power back in time."""
+    file = tmp_path / "dark.toml"
+    file.write_text(
+        'start_utc = "2018-12-09T00:00:00Z"\nhours = 0.2\ndrain_min = 6\nperiod_s = 60\nbatch_s = 120\nhomes = 1\n'
+        '[[event]]\nat_min = 5\nfor_min = 7\nwhat = "hub"\nmode = "refuse"\n'
+        '[[event]]\nat_min = 12\nfor_min = 0\nwhat = "hub"\nmode = "refuse"\n'.replace("drain_min = 6", "drain_min = 0")
+    )
+    command = [sys.executable, "-m", "balise_tools", "sim", "street", "--scenario", str(file)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=os.environ)
+    assert done.returncode == (0 if "verdict: every" in done.stdout else 1)
+
+
+def test_the_bundled_street_has_every_kind_of_fault() -> None:
+    assert {event.what for event in bundled("street").events} == {"cable", "kill", "link", "hub"}
