@@ -18,7 +18,7 @@ PASSWORD_CHARS = 16
 GATEWAY_HOST = "192.168.4.1"  # where the nodes' network has the gateway, in memory or relayed
 MQTT_PORT = 1883
 HUB_LOG = 1
-HUB_SEED = "hub signing key"
+HUB_SEED, GATEWAY_SEED = "hub signing key", "gateway signing key"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def lay_out(scenario: Scenario, root: Path, seed: int, ports: Ports) -> Site:
     """Writes all files of a street under `root` (made when missing)."""
     data_dir = root / "gateway"
     data_dir.mkdir(parents=True, exist_ok=True)
-    signing_seed = secret(seed, "gateway signing key", 32)
+    signing_seed = secret(seed, GATEWAY_SEED, 32)
     key_file = data_dir / "signing.key"
     key_file.touch(mode=0o600)
     key_file.write_bytes(signing_seed)
