@@ -5,13 +5,11 @@ Leaves to others: pacing against real time and sharing a clock between processes
 """
 
 import asyncio
+import math
 import selectors
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, NoReturn
-
-# Below the world's microsecond, so that no timer runs before its time; above the step of a float after some years
-RESOLUTION_S = 1e-7
 
 
 class Stalled(RuntimeError):
@@ -33,7 +31,26 @@ class _JumpingSelector(selectors.SelectSelector):
         return []
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
+class ExactTimers:
+    """A loop on which no timer runs before its time, not even by a fraction.
+
+    asyncio runs what is due within its clock's resolution. A callback that then finds its moment not come and asks
+    again would do so for ever, because time stands still while there is something to run.
+    """
+
+    def time(self) -> float:
+        raise NotImplementedError
+
+    @property
+    def _clock_resolution(self) -> float:
+        return math.ulp(self.time())
+
+    @_clock_resolution.setter
+    def _clock_resolution(self, resolution_s: float) -> None:
+        """asyncio sets what the system's clock has; it means nothing here."""
+
+
+class VirtualLoop(ExactTimers, asyncio.SelectorEventLoop):
     """An event loop whose time() starts at 0 and moves only when there is nothing left to run.
 
     Real sockets, subprocesses and threads have no place here: what they would bring does not come in virtual time.
@@ -42,7 +59,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._now_s = 0.0
         super().__init__(_JumpingSelector(self._jump))
-        self._clock_resolution = RESOLUTION_S
 
     def time(self) -> float:
         return self._now_s

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from balise_sim.clocks import RESOLUTION_S
+from balise_sim.clocks import ExactTimers
 from balise_sim.shared_clock import NEVER_US, SharedClock
 
 SECOND_US = 1_000_000
@@ -151,14 +151,13 @@ class _PacedSelector(selectors.SelectSelector):
         return self._pace.select(super().select, self.next_timer_s() if timeout > 0 else 0.0)
 
 
-class PacedLoop(asyncio.SelectorEventLoop):
+class PacedLoop(ExactTimers, asyncio.SelectorEventLoop):
     """See the module."""
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
         selector = _PacedSelector(pace)
         super().__init__(selector)
-        self._clock_resolution = RESOLUTION_S
         selector.next_timer_s = self._next_timer_s
 
     def time(self) -> float:

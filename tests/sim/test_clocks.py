@@ -1,6 +1,7 @@
 """Virtual time jumps, paced time passes, shared time never goes back: and timers are exact in all of them."""
 
 import asyncio
+import math
 import os
 import selectors
 import struct
@@ -54,6 +55,27 @@ def test_no_timer_runs_before_its_microsecond(virtual: VirtualLoop) -> None:
 
     virtual.run_until_complete(count())
     assert set(late_us) == {0}
+
+
+def test_a_timer_that_asks_again_until_its_time_has_come_ends(virtual: VirtualLoop) -> None:
+    """Two moments closer than any clock's resolution: the later one must not be run at the earlier one's time."""
+    runs: list[float] = []
+
+    async def main() -> None:
+        await asyncio.sleep(1000)
+        first_s, second_s = virtual.time() + 1, math.nextafter(virtual.time() + 1, 2000)
+
+        def look() -> None:
+            runs.append(virtual.time())
+            if virtual.time() < second_s:
+                virtual.call_at(second_s, look)
+
+        virtual.call_at(first_s, lambda: None)
+        virtual.call_at(second_s, look)
+        await asyncio.sleep(5)
+
+    virtual.run_until_complete(main())
+    assert runs == [math.nextafter(1001.0, 2000)]
 
 
 def test_a_deadlock_in_virtual_time_is_told(virtual: VirtualLoop) -> None:
