@@ -112,7 +112,7 @@ def bytes_table(rows: Rows, of_node: Rows) -> list[str]:
     lines = [
         "## Signed bytes per reading",
         "",
-        "One node, 5 channels, Rice columns in COSE_Sign1 with an 8-byte key id, everything counted. Beside it: the entropy",
+        "One node, 5 channels, Rice columns in COSE_Sign1 (8-byte key id), everything counted. Beside it: the entropy",
         "of the differences (order 0, no time, no header), and ThingsBoard's JSON, unsigned, one message a row.",
         "",
         "| rows | readings per envelope | Rice | limit | arrays | entropy | ThingsBoard | ThingsBoard / Rice |",

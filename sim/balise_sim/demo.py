@@ -22,7 +22,7 @@ from balise_sim.verdict import Verdict
 from balise_sim.view import Scene, headline, table
 
 LOOK_REAL_S = 0.5
-HEADLESS_LOOK_S = 2 * 3600.0
+HEADLESS_LOOK_S = 4 * 3600.0
 
 
 def run(scenario: Scenario, seed: int, pace: float, *, headless: bool) -> Verdict:

@@ -128,7 +128,7 @@ class PacedStreet(Stage):
         link.up() if up else link.down()
 
     def set_hub(self, mode: str) -> None:
-        self._tell(f"the hub does {self._mode if mode == 'ok' else mode}", mode != "ok")
+        self._tell(f"the hub is told to {self._mode if mode == 'ok' else mode}", mode != "ok")
         self._mode = mode
         errand = self.loop.create_task(self._turn_knob(mode))
         self._errands.add(errand)
