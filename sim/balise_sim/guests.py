@@ -14,6 +14,7 @@ from typing import Any
 
 from balise_sim.clocks import VirtualLoop
 
+
 def _bury(task: "asyncio.Task[Any]") -> None:
     """Keeps the task as it is for ever: collecting it, even at the end of Python, would run its `finally` blocks."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))
