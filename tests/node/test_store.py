@@ -14,7 +14,7 @@ def test_store(interpreter: str, case: str, tmp_path: Path) -> None:
 
 
 def test_a_power_cut_at_every_flash_write_of_littlefs() -> None:
-    printed = micropython("import littlefs_cuts\nlittlefs_cuts.main()", heap="4M")
+    printed = micropython("import littlefs_cuts\nlittlefs_cuts.main()", heap="2M")
     cuts, kept = printed.split()[-2:]
     assert int(cuts) > 200, "as many cuts as the story has flash writes"
     assert int(kept) > 0

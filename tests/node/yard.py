@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from balise_boards import Board, load_board
+from balise_boards import load_board
 from balise_sim.buses import Wire
 from balise_sim.clocks import VirtualLoop
 from balise_sim.node import Node
@@ -18,8 +18,6 @@ START_UTC_MS = 1_790_000_000_000
 NODE = "urn:dev:ops:b4115e-air-01"
 KEY = bytes.fromhex("6b1f0c52e9a4d3870f5e2c9ab8d71e34")
 HOST, PORT = "192.168.4.1", 1883
-# 64-bit bytes for the 98,304 of an ESP32: on a 32-bit MicroPython our compiled modules take 0.73 of them (measured).
-HEAP_BYTES = 131_072
 AIR: dict[str, float] = {"pm2_5": 12.0, "pm10": 20.0, "temperature": 21.5, "humidity": 50.0, "pressure": 101_325.0}
 CALM = (120, 200, 2150, 5000, 101_325)  # AIR in the scales of the channel table
 
@@ -53,10 +51,6 @@ class Air:
         return (lambda _us: AIR[name]) if name in AIR else None
 
 
-def esp32() -> Board:
-    return replace(load_board("esp32"), free_heap_bytes=HEAP_BYTES, heap_gate="bytes")
-
-
 class Yard:
     """The world, its node and its peer; `config` changes keys of CONFIG."""
 
@@ -70,7 +64,7 @@ class Yard:
         self.utc_shift_ms: int | None = 0  # of the gateway's clock; None: it has none
         self.peer = Peer(FrameKeys(KEY), self._gateway_utc_ms)
         wires = [Wire("sds011", "uart2"), Wire("bme280", "i2c0", {"address": 0x76})]
-        self.node: Node = self.world.add_node("air-01", esp32(), self.root, wires, Air())
+        self.node: Node = self.world.add_node("air-01", load_board("esp32"), self.root, wires, Air())
         self._server: Any = None
         self.replace_peer(None)
 
