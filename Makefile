@@ -17,7 +17,8 @@ demo: $(VENV)/.ready-sim  ## a simulated day of a street, end to end, in about a
 	@$(BIN)/balise sim demo --speed $(SPEED) --seed $(SEED)
 
 test: $(VENV)/.ready-dev $(VENV)/.ready-programs  ## every test
-	@$(BIN)/pytest -n auto --dist worksteal
+	@$(BIN)/pytest -n auto --dist worksteal --ignore=tests/journey
+	@$(BIN)/pytest -n auto --dist worksteal tests/journey
 
 check: $(VENV)/.ready-dev  ## style and types
 	@$(BIN)/ruff check .

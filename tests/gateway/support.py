@@ -121,10 +121,12 @@ def config_in(folder: Path, **options: Any) -> Config:
 
 
 async def until(condition: Callable[[], object], what: str = "") -> None:
-    """Waits for something to become true; how fast does not matter."""
+    """Waits for something to become true; how fast does not matter. Looks less and less often: looking may be dear."""
+    pause_s = 0.005
     async with asyncio.timeout(PATIENCE_S):
         while not condition():
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, 0.25)
 
 
 def played(scene: Callable[[], Awaitable[None]]) -> None:
