@@ -112,7 +112,7 @@ class Sender:
             while self.kept and not listener.done():
                 for count in sorted(self.kept)[:20]:
                     await client.publish(self.node.up, self.kept.get(count, b""), qos=0)
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.3)
         finally:
             listener.cancel()
             await asyncio.wait([listener])
