@@ -42,6 +42,11 @@ def packet(first: int, body: bytes) -> bytes:
     return bytes(head) + body
 
 
+def named(error: OSError) -> str:
+    """ECONNRESET rather than 104, where the board knows the name."""
+    return errno.errorcode.get(error.errno or 0, str(error))
+
+
 async def within(ms: int, awaitable: "Awaitable[Any]", what: str) -> "Any":
     """Wait so long at most; every trouble becomes a LinkError."""
     problem = ""
@@ -49,8 +54,10 @@ async def within(ms: int, awaitable: "Awaitable[Any]", what: str) -> "Any":
         return await asyncio.wait_for_ms(awaitable, ms)
     except asyncio.TimeoutError:  # noqa: UP041 (not a built-in of MicroPython)
         problem = f"{what}: nothing within {ms // 1000} s"
-    except (OSError, EOFError) as error:
-        problem = f"{what}: {error or 'closed by the other end'}"
+    except OSError as error:
+        problem = f"{what}: {named(error)}"
+    except EOFError:
+        problem = f"{what}: closed by the other end"
     raise LinkError(problem)
 
 
@@ -157,7 +164,7 @@ class Session:
         except asyncio.TimeoutError:  # noqa: UP041 (not a built-in of MicroPython)
             return b""
         except OSError as error:
-            problem = str(error)
+            problem = named(error)
         if problem:
             raise LinkError(f"connection to the gateway: {problem}")
         return first
