@@ -44,7 +44,7 @@ def packet(first: int, body: bytes) -> bytes:
 
 def named(error: OSError) -> str:
     """ECONNRESET rather than 104, where the board knows the name."""
-    return errno.errorcode.get(error.errno or 0, str(error))
+    return str(errno.errorcode.get(error.errno or 0, error))
 
 
 async def within(ms: int, awaitable: "Awaitable[Any]", what: str) -> "Any":
