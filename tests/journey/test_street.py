@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,8 @@ def calm(**changes: object) -> Scenario:
 
 def test_the_same_seed_gives_the_same_bytes_for_a_whole_day() -> None:
     """Two processes, so that nothing is shared but the seed."""
-    command = [sys.executable, "-m", "balise_tools", "sim", "street", "--seed", "7"]
+    day = str(files("balise_sim") / "scenarios" / "pair.toml")
+    command = [sys.executable, "-m", "balise_tools", "sim", "street", "--seed", "7", "--scenario", day]
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     first, second = (run.communicate()[0].splitlines() for run in runs)
     assert [run.returncode for run in runs] == [0, 0], first
@@ -166,5 +168,6 @@ def test_a_street_that_does_not_come_home_ends_with_status_1(tmp_path: Path) -> 
     assert "NOT every row" in done.stdout
 
 
-def test_the_bundled_street_has_every_kind_of_fault() -> None:
-    assert {event.what for event in bundled("street").events} == {"cable", "kill", "link", "hub"}
+@pytest.mark.parametrize("name", ["street", "pair"])
+def test_the_bundled_scenarios_have_every_kind_of_fault(name: str) -> None:
+    assert {event.what for event in bundled(name).events} == {"cable", "kill", "link", "hub"}
