@@ -5,7 +5,6 @@ BIN := $(VENV)/bin
 SPEED ?= 1440
 SEED ?= 1
 RUNS ?= 100
-STREET := sim/balise_sim
 MYPY_ROOMS := wire/balise_wire gateway/balise_gateway boards/balise_boards sim/balise_sim tools/balise_tools
 
 .PHONY: help demo test check bench soak clean

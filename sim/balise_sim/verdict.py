@@ -13,7 +13,6 @@ from balise_wire.envelope import verify_envelope
 from balise_wire.errors import WireError
 from balise_wire.items import Anchor, Loss, Manifest, Readings
 
-HOME_LOG = 0
 CONSOLE_DELAY_MS = 5_000  # between a row's grid time and its `kept` line: the sensors take their time to answer
 
 Values = tuple[int | None, ...]
