@@ -16,15 +16,26 @@ from typing import Any
 HEAP_GATES = {"bytes": 1.0, "words": 2.0, "measured": 1 / 0.75}
 
 
+# The pins of each kind of bus, in the order in which wires name them
+BUS_PINS = {
+    "i2c": ("sda", "scl"),
+    "uart": ("tx", "rx"),
+    "spi": ("sck", "mosi", "miso"),
+    "i2s": ("sck", "ws", "sd"),
+    "onewire": ("dq",),
+    "adc": ("pin",),
+}
+
+
 class BoardError(ValueError):
     """A board that is not known, or a board file that cannot be used."""
 
 
 @dataclass(frozen=True)
 class Bus:
-    """One I2C or UART port with the pins it comes up on; the numbers are the board's GPIO numbers.
+    """One port with the pins it comes up on; the numbers are the board's GPIO numbers.
 
-    `role_pins` maps "sda"/"scl" or "tx"/"rx" to a pin.
+    `role_pins` maps the pins of BUS_PINS to their numbers. A 1-Wire bus and an ADC input are known by their pin.
     """
 
     kind: str
@@ -56,7 +67,7 @@ class Board:
     sources: tuple[str, ...]
 
     def bus(self, kind: str, number: int) -> Bus:
-        """The port `number` of `kind` ("i2c" or "uart"). Raises BoardError."""
+        """The port `number` of `kind` (a kind of BUS_PINS). Raises BoardError."""
         for bus in self.buses:
             if (bus.kind, bus.number) == (kind, number):
                 return bus
@@ -103,7 +114,8 @@ def parse_board(name: str, text: str) -> Board:
 
 def _bus(where: str, entry: dict[str, Any]) -> Bus:
     roles = {key: value for key, value in entry.items() if key not in ("kind", "number")}
-    wanted = {"i2c": {"sda", "scl"}, "uart": {"tx", "rx"}}.get(entry.get("kind", ""))
-    if wanted is None or set(roles) != wanted or "number" not in entry:
-        raise BoardError(f"{where}: bus {entry}: needs kind (i2c or uart), number, and sda and scl or tx and rx")
+    wanted = BUS_PINS.get(entry.get("kind", ""))
+    if wanted is None or set(roles) != set(wanted) or "number" not in entry:
+        known = "; ".join(f"{kind}: {', '.join(pins)}" for kind, pins in BUS_PINS.items())
+        raise BoardError(f"{where}: bus {entry}: needs kind, number, and its pins ({known})")
     return Bus(entry["kind"], entry["number"], roles)

@@ -11,26 +11,35 @@ TYPE_CHECKING = False  # MicroPython has no typing; type checkers take the name 
 if TYPE_CHECKING:
     from typing import Any
 
-_BAUD_HZ = 9600  # of all our serial sensors
+_BAUD_HZ = 9600  # of most serial sensors
 _RXBUF_BYTES = 512  # half a second of it: a sensor that talks unasked must not push an answer out
 
 
 class Buses:
-    """Opens each bus once."""
+    """Opens the bus that a sensor of config.json hangs on, each once. `line`: the driver's LINE.
+
+    Drivers are handed: uart a machine.UART, i2c a machine.I2C.
+    """
 
     def __init__(self) -> None:
-        self._i2c: dict[int, machine.I2C] = {}
+        self._shared: dict[tuple[str, int], Any] = {}
 
-    def open(self, sensor: "dict[str, Any]") -> "machine.I2C | machine.UART":
-        """The bus that a sensor of config.json hangs on."""
-        if "uart" in sensor:
-            tx, rx = machine.Pin(sensor["tx"]), machine.Pin(sensor["rx"])
-            return machine.UART(sensor["uart"], baudrate=_BAUD_HZ, tx=tx, rx=rx, timeout=0, rxbuf=_RXBUF_BYTES)
-        number = sensor["i2c"]
-        if number not in self._i2c:
+    def open(self, kind: str, sensor: "dict[str, Any]", line: "dict[str, Any]") -> "Any":
+        """A bus of that kind. Raises ValueError when the board has no such bus or pin."""
+        return getattr(self, "_" + kind)(sensor, line)
+
+    def _uart(self, sensor: "dict[str, Any]", line: "dict[str, Any]") -> machine.UART:
+        arguments = {"baudrate": _BAUD_HZ, "timeout": 0, "rxbuf": _RXBUF_BYTES}
+        arguments.update(line)
+        tx, rx = machine.Pin(sensor["tx"]), machine.Pin(sensor["rx"])
+        return machine.UART(sensor["uart"], tx=tx, rx=rx, **arguments)
+
+    def _i2c(self, sensor: "dict[str, Any]", line: "dict[str, Any]") -> "Any":
+        key = "i2c", sensor["i2c"]
+        if key not in self._shared:
             scl, sda = machine.Pin(sensor["scl"]), machine.Pin(sensor["sda"])
-            self._i2c[number] = machine.I2C(number, scl=scl, sda=sda, freq=sensor["freq_hz"])
-        return self._i2c[number]
+            self._shared[key] = machine.I2C(key[1], scl=scl, sda=sda, freq=sensor["freq_hz"])
+        return self._shared[key]
 
 
 class Watchdog:

@@ -48,21 +48,44 @@ _MQTT = (
     ("password", str, "", 0, 128, "the password that the gateway's file lists"),
     ("keepalive_s", int, 60, 10, 3600, "the seconds after which a silent link is given up, 10 to 3600, such as 60"),
 )
-_MODEL = ("model", str, _REQUIRED, 1, 40, 'the sensor\'s model, such as "bme280"')
+_SENSOR: "tuple[Any, ...]" = (
+    ("model", str, _REQUIRED, 1, 40, 'the sensor\'s model, such as "bme280"'),
+    ("channels", list, [], 0, 20, 'the channels that are wanted of it, such as ["co2"], or leave it out for all'),
+)
 _UART = (
-    _MODEL,
     ("uart", int, _REQUIRED, 0, 2, "the number of the UART, 0 to 2"),
     ("tx", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to the sensor's RX"),
     ("rx", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to the sensor's TX"),
 )
 _I2C = (
-    _MODEL,
     ("i2c", int, _REQUIRED, 0, 1, "the number of the I2C bus, 0 or 1"),
     ("sda", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to SDA"),
     ("scl", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to SCL"),
     ("address", int, 0, 0, 119, "the sensor's address, 8 to 119, or leave it out for the model's usual one"),
     ("freq_hz", int, 100000, 10000, 400000, "the bus speed in Hz, 100000 unless the wires are short"),
 )
+_SPI = (
+    ("spi", int, _REQUIRED, 0, 2, "the number of the SPI bus, 0 to 2"),
+    ("sck", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to SCK"),
+    ("mosi", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to MOSI or SDI"),
+    ("miso", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to MISO or SDO"),
+    ("cs", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to CS or SS"),
+)
+_I2S = (
+    ("i2s", int, _REQUIRED, 0, 1, "the number of the I2S bus, 0 or 1"),
+    ("sck", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to SCK or BCLK"),
+    ("ws", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to WS or LRCL"),
+    ("sd", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to SD or DOUT"),
+    ("right", int, 0, 0, 1, "1 when the microphone's L/R pin is high, else 0"),
+)
+_ONEWIRE = (("onewire", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to DQ"),)
+_ADC = (
+    ("adc", int, _REQUIRED, 0, 48, "the number of the board's analogue pin"),
+    ("ratio_milli", int, 1000, 1000, 100000, "the divider's ratio in thousandths: 2000 for two equal resistors"),
+)
+_KINDS = ("uart", "i2c", "spi", "i2s", "onewire", "adc")
+_BUSES = (_UART, _I2C, _SPI, _I2S, _ONEWIRE, _ADC)
+_PINS = ("tx", "rx", "sda", "scl", "sck", "mosi", "miso", "cs", "ws", "sd")
 # Keys that stand in manuals and examples: whoever reads those could read and forge this node's frames.
 _PLACEHOLDERS = (
     "000102030405060708090a0b0c0d0e0f",
@@ -155,10 +178,12 @@ def _key(text: str) -> bytes:
 def _sensor(found: "Any", path: str) -> "Any":
     if not isinstance(found, dict):
         raise _wrong(path, found, 'an object such as {"model": "bme280", "i2c": 0, "sda": 21, "scl": 22}')
-    if ("uart" in found) == ("i2c" in found):
-        both = "both" if "uart" in found else "neither"
-        raise ConfigError(f'{_FILE}: "{path}": found {both} of "uart" and "i2c"; write the one that the sensor uses')
-    sensor = _fields(found, _UART if "uart" in found else _I2C, path + ".")
+    kinds = [kind for kind in _KINDS if kind in found]
+    if len(kinds) != 1:
+        which = " and ".join([f'"{kind}"' for kind in kinds]) or "none"
+        known = ", ".join([f'"{kind}"' for kind in _KINDS])
+        raise ConfigError(f'{_FILE}: "{path}": found {which} of {known}; write the one that the sensor uses')
+    sensor = _fields(found, _SENSOR + _BUSES[_KINDS.index(kinds[0])], path + ".")
     models = _models()
     if models and sensor["model"] not in models:
         raise _wrong(path + ".model", sensor["model"], "one of " + ", ".join(models))
@@ -177,7 +202,7 @@ def _models() -> list[str]:
 
 
 def _check_buses(sensors: "list[dict[str, Any]]") -> None:
-    """One sensor per UART; one pair of pins per I2C bus, one address per sensor; no pin on two buses."""
+    """One set of pins per bus, one sensor per address or select pin, or per bus that none can share."""
     taken: dict[str, Any] = {}
     for number, sensor in enumerate(sensors):
         who = f"sensors[{number}] ({sensor['model']})"
@@ -192,14 +217,20 @@ def _check_buses(sensors: "list[dict[str, Any]]") -> None:
 
 def _claims(number: int, sensor: "dict[str, Any]") -> "list[tuple[str, Any]]":
     """What a sensor needs, each with what another one must have in common with it to share it."""
-    if "uart" in sensor:
-        bus, pins = f"uart {sensor['uart']}", [sensor["tx"], sensor["rx"]]
-        claims: list[tuple[str, Any]] = [(bus, number)]
-    else:
-        bus, pins = f"i2c {sensor['i2c']}", [sensor["sda"], sensor["scl"]]
+    kind = [kind for kind in _KINDS if kind in sensor][0]  # noqa: RUF015 - next() of a generator costs a board more
+    bus = f"{kind} {sensor[kind]}"
+    pins = [sensor[name] for name in _PINS if name in sensor and name != "cs"]
+    own: list[tuple[str, Any]] = []
+    if kind == "i2c":
         at = sensor["address"] or f"of a {sensor['model']}"
-        claims = [(bus, pins), (f"{bus} address {at}", number)]
-    return claims + [(f"pin {pin}", [bus, pins]) for pin in pins]
+        own = [(f"{bus} address {at}", number)]
+    elif kind == "spi":
+        own = [(f"pin {sensor['cs']}", number)]
+    elif kind in ("onewire", "adc"):
+        pins = [sensor[kind]]
+        own = [(f"{bus} for a {sensor['model']}", number)]
+    shared = (bus, pins) if kind in ("i2c", "spi", "onewire") else (bus, number)
+    return [shared] + own + [(f"pin {pin}", [bus, pins]) for pin in pins]
 
 
 def _nearest(name: str, known: list[str]) -> list[str]:

@@ -62,9 +62,9 @@ class Keeper:
         """Sends what is to be told in a frame without readings, which the gateway answers at once, with its time."""
         self._keep(ROW, [])
 
-    def keep_row(self, slot: "Slot", values: list[int | None]) -> bool:
+    def keep_row(self, slot: "Slot", values: list[int | None], flags: dict[int, int]) -> bool:
         """Keep one row; False when there is no room: then it will be told as lost."""
-        row = rows.readings(MANIFEST, time_of(slot, self.boot), values)
+        row = rows.readings(MANIFEST, time_of(slot, self.boot), values, flags)
         if self._keep_hello() and self._keep(ROW, [row]):
             return True
         self.note_lost(slot, slot, "store full", 1)

@@ -52,7 +52,7 @@ class Node:
     def _keep(self, slot: Slot, values: list[int | None]) -> None:
         gc.collect()  # what is kept from here on fills the first holes, so that large ones stay
         self._ask_time()
-        if self._keeper.keep_row(slot, values):
+        if self._keeper.keep_row(slot, values, self._sensors.flags):
             shown = " ".join(["-" if value is None else str(value) for value in values])
             utc = "-" if slot.boot_domain else str(slot.ms // 1000)
             print("kept", self._keeper.boot, self._keeper.count, utc, slot.at_boot_ms // 1000, shown)

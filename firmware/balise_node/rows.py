@@ -9,9 +9,13 @@ if TYPE_CHECKING:
     Time = int | list[int]  # ticks since 1970, or [boot, ticks]
 
 
-def readings(manifest: int, time: "Time", values: list[int | None]) -> list[object]:
-    """One row."""
-    return [0, manifest, time, 0, 1] + [[value] for value in values]
+def readings(manifest: int, time: "Time", values: list[int | None], flags: dict[int, int]) -> list[object]:
+    """One row; `flags` is {column: QARTOD flag} of the values that the sensors themselves judge."""
+    row: list[object] = [0, manifest, time, 0, 1]
+    row.extend([[value] for value in values])
+    if flags:
+        row.append({column: [[0, flags[column]]] for column in flags})
+    return row
 
 
 def manifest(number: int, node: str, models: list[tuple[str, str]]) -> list[object]:

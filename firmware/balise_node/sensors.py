@@ -18,12 +18,24 @@ if TYPE_CHECKING:
     from balise_node.drivers._shapes import Driver
 
 
-class Member:
-    """One sensor and how it is doing. `failing` is what is wrong with it, "" when it works."""
+_OPTIONS = ("address", "right", "ratio_milli")  # what config.json says to the driver itself
 
-    def __init__(self, driver: "Driver") -> None:
+
+class Member:
+    """One sensor and how it is doing. `failing` is what is wrong with it, "" when it works.
+
+    `picks` are the positions in the driver's CHANNELS of the values that are wanted.
+    """
+
+    def __init__(self, driver: "Driver", wanted: list[str]) -> None:
         self.driver = driver
+        self.picks = [at for at, name in enumerate(driver.CHANNELS) if not wanted or name in wanted]
         self.failing = ""
+
+    @property
+    def channels(self) -> list[str]:
+        """The names of the values that are wanted."""
+        return [self.driver.CHANNELS[at] for at in self.picks]
 
     def attempt(self, act: "Callable[[], Any]") -> "Any":
         """Do something with the sensor; None when it fails."""
@@ -45,18 +57,23 @@ class Member:
 
 
 class Sensors:
-    """Built from config.json; `models` names channel and sensor model of each value of `sample`."""
+    """Built from config.json; `models` names channel and sensor model of each value of `sample`.
+
+    `flags` is {position among those values: QARTOD flag}, as the sensors judged their last sample.
+    """
 
     def __init__(self, configs: "list[dict[str, Any]]", buses: "Buses") -> None:
         self._members = [_member(f"sensors[{i}]", config, buses) for i, config in enumerate(configs)]
         self.warmup_ms = max([member.driver.WARMUP_S for member in self._members]) * 1000
-        self.models = [(name, m.driver.MODEL) for m in self._members for name in m.driver.CHANNELS]
+        self.models = [(name, m.driver.MODEL) for m in self._members for name in m.channels]
+        self.flags: dict[int, int] = {}
         names = [name for name, _ in self.models]
         for name in names:
             if names.count(name) > 1:
                 models = ", ".join([model for channel, model in self.models if channel == name])
                 raise ConfigError(
-                    f'config.json: "sensors": found {name} twice ({models}); write one per node and quantity'
+                    f'config.json: "sensors": found {name} twice ({models}); '
+                    'write in "channels" of one of them what it is to give'
                 )
 
     def wake(self, feed: "Callable[[], None]") -> None:
@@ -68,14 +85,17 @@ class Sensors:
     def sample(self, feed: "Callable[[], None]") -> list[int | None]:
         """One value per channel. A sensor that failed is woken first: it may have been without power."""
         values: list[int | None] = []
+        self.flags = {}
         for member in self._members:
             if member.failing:
                 member.attempt(member.driver.wake)
             found = member.attempt(member.driver.sample)
-            if found is None:
-                values.extend([None] * len(member.driver.CHANNELS))
-            else:
-                values.extend(found)
+            told = getattr(member.driver, "flags", {}) if found is not None else {}
+            for at in member.picks:
+                if at in told:
+                    self.flags[len(values)] = told[at]
+                values.append(None if found is None else found[at])
+            if found is not None:
                 member.works()
             feed()
         return values
@@ -91,7 +111,7 @@ def _member(path: str, config: "dict[str, Any]", buses: "Buses") -> Member:
     try:
         driver = load(config["model"])
         if driver.BUS in config:
-            bus = buses.open(config)
+            bus = buses.open(driver.BUS, config, getattr(driver, "LINE", {}))
         else:
             problem = f'a {driver.MODEL} has no such bus; write its "{driver.BUS}" and pins'
     except SensorError as error:
@@ -100,5 +120,9 @@ def _member(path: str, config: "dict[str, Any]", buses: "Buses") -> Member:
         problem = f"this board says {error}; write the number and the pins of a bus that it has"
     if problem:
         raise ConfigError(f'config.json: "{path}": {problem}')
-    options = {"address": config["address"]} if config.get("address") else {}
-    return Member(driver(bus, time.sleep_ms, **options))
+    for name in config["channels"]:
+        if name not in driver.CHANNELS:
+            known = ", ".join(driver.CHANNELS)
+            raise ConfigError(f'config.json: "{path}.channels": a {driver.MODEL} has no {name!r}; it has {known}')
+    options = {name: config[name] for name in _OPTIONS if config.get(name)}
+    return Member(driver(bus, time.sleep_ms, **options), config["channels"])

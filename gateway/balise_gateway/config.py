@@ -142,6 +142,22 @@ def _check_whole(config: Config) -> None:
     _refuse_twice(config, "node", "key", [FrameKeys(node.key).kid for node in config.nodes])
     _refuse_twice(config, "hub", "name", [hub.name for hub in config.hubs])
     _refuse_twice(config, "hub", "log", [hub.log for hub in config.hubs])
+    _refuse_shared_ports(config)
+
+
+def _refuse_shared_ports(config: Config) -> None:
+    """Only one of two that listen on one port would ever be heard."""
+    takers = [(f"ingest {n}", *each.listens_on) for n, each in enumerate(config.ingests, 1) if _listens(each)]
+    if config.page is not None:
+        takers.append(("page", config.page.host, config.page.port))
+    for number, (where, host, port) in enumerate(takers):
+        for other, other_host, other_port in takers[:number]:
+            if port == other_port != 0 and (host == other_host or "0.0.0.0" in (host, other_host)):
+                raise ConfigError(f"{config.file}: {where}: port = {port} is that of {other}; each needs its own")
+
+
+def _listens(ingest: object) -> bool:
+    return hasattr(ingest, "listens_on")
 
 
 def _refuse_twice(config: Config, section: str, name: str, values: list[Any]) -> None:

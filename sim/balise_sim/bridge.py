@@ -51,6 +51,16 @@ class Op(enum.IntEnum):
     CONNECT = 23
     SEND = 24
     CLOSE = 25
+    SPI_OPEN = 26
+    SPI = 27
+    I2S_OPEN = 28
+    I2S_READ = 29
+    ONEWIRE = 30
+    ADC = 31
+    PWM = 32
+    BLE = 33
+    PULSE = 34
+    MEMORY = 35
 
 
 class Request(NamedTuple):

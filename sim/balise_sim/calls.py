@@ -1,26 +1,24 @@
 """What each request of a VM means: a table from op to handler, for one node and one boot.
 
-Promises: every op of bridge.Op has a handler; a handler answers with bytes, an errno and a duration, or parks the VM.
-Leaves to others: the devices (buses.py), the network (station.py), the boot itself (node.py).
+Promises: every op that the board's parts know has a handler; a handler answers with bytes, an errno and a duration, or
+parks the VM. Leaves to others: the devices (buses/), the network (station.py), the boot itself (node.py).
 """
 
 import errno
+import functools
 import json
 import struct
 from typing import TYPE_CHECKING, Any
 
 from balise_sim.bridge import Handler, Op, Reply, Request
-from balise_sim.buses import EINVAL
-from balise_sim.station import RSSI_DBM, NodeSocket
+from balise_sim.station import RSSI_DBM
 
 if TYPE_CHECKING:
-    from balise_sim.buses import UartPort
     from balise_sim.node import Node
 
-UART_HANDLE = 200
+FIRST_PORT_HANDLE = 200
 RESOLVE_US = 8_000
 ENTRY = struct.Struct("<BBH")
-READ_DURING_I2C = 0xFFFFFFFF
 
 
 class Calls:
@@ -29,13 +27,22 @@ class Calls:
     def __init__(self, node: "Node", boot_us: int) -> None:
         self._node, self._bench, self._station = node, node.bench, node.station
         self._boot_us = boot_us
-        self.table: dict[int, Handler] = {op: getattr(self, "_" + op.name.lower()) for op in Op}
+        self.table: dict[int, Handler] = {}
+        for op in Op:
+            own = getattr(self, "_" + op.name.lower(), None)
+            if own is not None:
+                self.table[op] = own
+        for op, (kind, method) in self._bench.handlers().items():
+            self.table[op] = functools.partial(self._on_bus, kind, method)
 
-    def source(self, handle: int) -> "UartPort | NodeSocket | None":
-        """The UART or socket behind a handle."""
-        if handle >= UART_HANDLE:
-            return self._bench.uart.get(handle - UART_HANDLE)
+    def source(self, handle: int) -> Any:
+        """The port or socket behind a handle; None when there is none."""
+        if handle >= FIRST_PORT_HANDLE:
+            return self._bench.source(handle)
         return self._station.sockets.get(handle)
+
+    def _on_bus(self, kind: str, method: str, request: Request) -> Reply:
+        return self._bench.answer(kind, method, request, self._boot_us + request.now_us)
 
     # The boot
 
@@ -76,7 +83,7 @@ class Calls:
     def _flash(self, request: Request) -> Reply | None:
         return self._node.touch_flash(request)
 
-    # Pins and buses
+    # Pins
 
     def _pin(self, request: Request) -> Reply:
         return Reply(self._bench.pins.request(request.handle, request.small, request.value), b"", 1)
@@ -84,45 +91,12 @@ class Calls:
     def _events(self, request: Request) -> Reply:
         return Reply(0, self._node.take_edges())
 
-    def _i2c_open(self, request: Request) -> Reply:
-        """Handle 255 is a bus by its pins only: the port that has a device on them, else the first."""
-        pins = (request.payload[0], request.payload[1])
-        number = request.handle if request.handle != 255 else self._bench.i2c_by_pins(pins)
-        bus = self._bench.i2c.get(number)
-        if bus is None or not 0 < request.value <= 5_000_000:
-            return Reply(-EINVAL)
-        bus.open(pins, request.value)
-        return Reply(number)
-
-    def _i2c(self, request: Request) -> Reply:
-        bus = self._bench.i2c[request.handle]
-        now_us = self._boot_us + request.now_us
-        return Reply(*bus.transact(request.small & 0x7F, request.payload, request.value, now_us))
-
-    def _i2c_scan(self, request: Request) -> Reply:
-        found, cost_us = self._bench.i2c[request.handle].scan(self._boot_us + request.now_us)
-        return Reply(0, found, cost_us)
-
-    def _uart_open(self, request: Request) -> Reply:
-        port = self._bench.uart.get(request.handle - UART_HANDLE)
-        if port is None or request.value <= 0:
-            return Reply(-EINVAL)
-        tx, rx, symbol_bits, low, high = request.payload
-        port.open((tx, rx), request.value, symbol_bits, low | high << 8)
-        return Reply()
-
-    def _uart_write(self, request: Request) -> Reply:
-        port = self._bench.uart[request.handle - UART_HANDLE]
-        return Reply(len(request.payload), b"", port.write(request.payload, self._boot_us + request.now_us))
-
-    def _uart_idle(self, request: Request) -> Reply:
-        return Reply(max(0, self._bench.uart[request.handle - UART_HANDLE].tx_idle_us - self._boot_us))
-
     def _fetch(self, request: Request) -> Reply:
         source = self.source(request.handle)
         if source is None:
             return Reply(-errno.EBADF)
-        return Reply(*source.fetch(request.value, self._boot_us + request.now_us), 5)
+        flags, data = source.fetch(request.value, self._boot_us + request.now_us)
+        return Reply(flags, data, 5)
 
     # The network
 
@@ -172,8 +146,9 @@ class Calls:
         return Reply(-errno.EBADF) if socket is None else Reply(socket.send(request.payload), b"", 40)
 
     def _close(self, request: Request) -> Reply:
-        if request.handle >= UART_HANDLE:
-            self._bench.uart[request.handle - UART_HANDLE].close()
-        elif request.handle in self._station.sockets:
+        port = self.source(request.handle) if request.handle >= FIRST_PORT_HANDLE else None
+        if port is not None:
+            return port.close(request, self._boot_us + request.now_us)  # type: ignore[no-any-return]
+        if request.handle in self._station.sockets:
             self._station.close_socket(request.handle)
         return Reply()

@@ -7,6 +7,7 @@ and the judgement (`verdict.py`).
 
 import asyncio
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -33,6 +34,7 @@ LOOK_S, LOOK_REAL_S = 300.0, 2.0  # how often a street that comes home is judged
 LISTENING_LOOK_REAL_S = 0.05
 STOP_REAL_S = 30.0  # how long the gateway may take to stop cleanly
 WORLD_CORE = 0
+QUIET_PORTS = (12_000, 32_000)
 
 Watcher = Callable[["PacedStreet"], Coroutine[Any, Any, None]]
 
@@ -187,10 +189,19 @@ def _use_all_cores() -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """TCP ports on loopback that nobody listens on now."""
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
+    """TCP ports on loopback that nobody listens on now, all different.
+
+    From below the range that systems take for outgoing connections, where one could be taken before it is used.
+    """
+    probes: list[socket.socket] = []
+    while len(probes) < count:
+        probe = socket.socket()
+        try:
+            probe.bind(("127.0.0.1", random.randrange(*QUIET_PORTS)))
+        except OSError:
+            probe.close()
+            continue
+        probes.append(probe)
     ports = [probe.getsockname()[1] for probe in probes]
     for probe in probes:
         probe.close()

@@ -13,7 +13,7 @@ from balise_sim.net import Connection, Network, NodeEnd, os_error
 
 JOIN_S, REJOIN_S, SEARCH_S = 1.8, 3.0, 4.0  # association and DHCP; after a loss; until "not found"
 SEND_ROOM_BYTES, RECEIVE_ROOM_BYTES = 5760, 5760  # lwIP's TCP_SND_BUF and TCP_WND on both boards
-PUSH_BYTES = 1460  # what one reply brings: a segment
+PUSH_BYTES = 512  # what one reply brings: it lands on the VM's heap, which on a board holds no segments
 MAX_SOCKETS = 16
 RSSI_DBM = -58
 

@@ -9,6 +9,7 @@ A vector file (tests/node/vectors/<model>.json) has "answers" and "registers" th
                last; a chip without registers does not acknowledge
     options    for the driver's constructor
     sample     what wake() and then sample() give, or
+    flags      with it: {channel: QARTOD flag} as the sensor judges that sample; none when left out
     expect     the name of the SensorError that one of them raises
     sent       optional: all that is written by wake(), sample() and sleep(), as hex
 
@@ -94,6 +95,7 @@ def play(model, vectors, case):
     try:
         sensor.wake()
         outcome["sample"] = list(sensor.sample())
+        outcome["flags"] = {sensor.CHANNELS[at]: flag for at, flag in getattr(sensor, "flags", {}).items()}
         sensor.sleep()
     except SensorError as error:
         outcome["expect"] = error.what

@@ -49,7 +49,7 @@ class Rig:
 
     def assert_reads(self, values: dict[str, float], read: dict[str, int | None]) -> None:
         """Half a step of the sensor, and what integer formulas and the channel's own step add."""
-        assert read.keys() == values.keys()
+        assert read.keys() - self.device.REPORTS.keys() == values.keys()
         for name, value in values.items():
             scale = 10 ** channel(name).scale
             tolerance = self.device.CHANNELS[name].resolution * scale / 2 + 1.5
@@ -69,7 +69,8 @@ def test_every_driver_has_a_model_and_every_model_a_driver() -> None:
 def test_it_is_what_its_driver_expects(model: str) -> None:
     made, driver = device(model)(), load(model)
     assert made.BUS == driver.BUS
-    assert set(made.CHANNELS) == set(driver.CHANNELS)
+    assert not made.CHANNELS.keys() & made.REPORTS.keys()
+    assert made.CHANNELS.keys() | made.REPORTS.keys() == set(driver.CHANNELS)
     for name, quantity in made.CHANNELS.items():
         scale = 10 ** channel(name).scale
         assert made.range(name) == (quantity.low, quantity.high)
@@ -96,7 +97,7 @@ def test_unknown_names_are_told(model: str) -> None:
 @given(data=st.data())
 def test_the_driver_reads_what_is_set(model: str, data: st.DataObject) -> None:
     rig = Rig(model)
-    values = {name: data.draw(st.floats(*rig.device.range(name)), label=name) for name in rig.driver.CHANNELS}
+    values = {name: data.draw(st.floats(*rig.device.range(name)), label=name) for name in rig.device.CHANNELS}
     rig.set(values)
     rig.assert_reads(values, rig.read())
 
@@ -119,7 +120,7 @@ def test_a_value_is_of_the_moment_it_is_asked(model: str) -> None:
     """A channel may be a function of the world's time; a sample is no older than its call."""
     rig = Rig(model)
     asked_us: list[int] = []
-    name = rig.driver.CHANNELS[0]
+    name = next(iter(rig.device.CHANNELS))
     low, high = rig.device.range(name)
 
     def seen(now_us: int) -> float:
@@ -156,14 +157,18 @@ def test_every_fault_has_its_expectation(model: str) -> None:
         if isinstance(expectation, list):
             assert set(expectation) <= WHAT_TO_TRY.keys()
         elif isinstance(expectation, dict):
-            assert expectation.keys() <= device(model).CHANNELS.keys()
+            assert expectation.keys() - {"flags"} <= set(load(model).CHANNELS)
+            assert expectation.get("flags", {}).keys() <= set(load(model).CHANNELS)
         else:
             assert expectation in ("set", "held")
 
 
 @pytest.mark.parametrize(("model", "fault"), FAULTS)
 def test_a_fault_gives_its_error_or_its_value(model: str, fault: str) -> None:
-    """The vector file says which: names of errors, "set" (no harm), "held" (the values before it), or values."""
+    """The vector file says which: names of errors, "set" (no harm), "held" (the values before it), or values.
+
+    Values by channel; under "flags", how the sensor judges which of its values.
+    """
     expectation: Any = vectors(model)["faults"][fault]
     before, after = part_of_range(model, 0.2), part_of_range(model, 0.6)
     rig = Rig(model, seed=7)
@@ -179,9 +184,12 @@ def test_a_fault_gives_its_error_or_its_value(model: str, fault: str) -> None:
             assert told.value.what in expectation
             continue
         read = rig.read()
+        told = {rig.driver.CHANNELS[at]: flag for at, flag in getattr(rig.sensor, "flags", {}).items()}
+        assert told == (expectation.get("flags", {}) if isinstance(expectation, dict) else {})
         if isinstance(expectation, dict):
-            assert {name: read[name] for name in expectation} == expectation
-            read |= {name: round(after[name] * 10 ** channel(name).scale) for name in expectation}
+            values = {name: value for name, value in expectation.items() if name != "flags"}
+            assert {name: read[name] for name in values} == values
+            read |= {name: round(after[name] * 10 ** channel(name).scale) for name in values if name in after}
         rig.assert_reads(before if expectation == "held" else after, read)
 
 

@@ -6,7 +6,6 @@ A new kind needs one entry in CARRIERS: how to start its carrier, and how a clie
 import asyncio
 import contextlib
 import inspect
-import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,23 +15,18 @@ import pytest
 
 from balise_gateway import ingests, plugins
 from balise_gateway.ingests import Ingest, down_topic
+from balise_sim.processes import free_ports
 from gateway.support import AirNode, played, program, until
 
 USER, PASSWORD = "air-01", "right"
 CONTRACT = ("run", "release", "answer", "status")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Mosquitto:
     """A real broker on a free port, with a password; may be killed and started again."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self.port = folder, free_port()
+        self._folder, self.port = folder, free_ports(1)[0]
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:

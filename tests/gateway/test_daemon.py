@@ -18,6 +18,7 @@ from balise_gateway.errors import KeyFileError
 from balise_gateway.journal import open_to_read, tables
 from balise_gateway.page import app, html
 from balise_sim.hub import Behaviour, Hub, HubStore
+from balise_sim.processes import free_ports
 from balise_wire.frames import Ack
 from gateway.support import (
     HUB_SIGNER,
@@ -296,11 +297,7 @@ def test_the_page_over_http() -> None:
 
 def test_the_page_is_served_beside_the_gateway(tmp_path: Path) -> None:
     async def scene() -> None:
-        import socket
-
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        (port,) = free_ports(1)
         async with station(tmp_path, extra=f"[page]\nport = {port}"), httpx.AsyncClient() as client:
             assert "Station Balise" in (await client.get(f"http://127.0.0.1:{port}/")).text
             status = (await client.get(f"http://127.0.0.1:{port}/status.json")).json()

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typer.testing import CliRunner
 
 from balise_gateway import keys
 from balise_gateway.log import line
+from balise_sim.processes import free_ports
 from balise_tools.gateway import app
 from gateway.support import KEY, NAME, PATIENCE_S, AirNode, program, toml
 
@@ -30,17 +30,12 @@ def balise(*words: str) -> Result:
     return CliRunner().invoke(app, list(words))
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "gateway.toml"
-    extra = f"[page]\nport = {free_port()}"
-    path.write_text(toml(tmp_path / "data", extra=extra).replace("port = 0", f"port = {free_port()}"), encoding="utf-8")
+    mqtt_port, page_port = free_ports(2)
+    extra = f"[page]\nport = {page_port}"
+    path.write_text(toml(tmp_path / "data", extra=extra).replace("port = 0", f"port = {mqtt_port}"), encoding="utf-8")
     return path
 
 
@@ -49,9 +44,13 @@ def running(config: Path) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen([*COMMAND, "run", "-c", str(config)], stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
+        heard = []
         for told in process.stderr:
+            heard.append(told)
             if "ingest listens" in told:
                 break
+            assert "cannot listen" not in told, heard
+        assert process.poll() is None, heard
         yield process
     finally:
         if process.poll() is None:

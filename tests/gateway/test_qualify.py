@@ -1,15 +1,15 @@
 """QARTOD flags stand beside values that are always kept."""
 
 from balise_gateway.qualify import FAIL, NOT_EVALUATED, PASS, SUSPECT, flag, judge, range_of
-from balise_wire.channels import TABLE
+from balise_wire.channels import channel, names
 from balise_wire.items import Readings
 
 
 def test_every_channel_has_a_range() -> None:
-    for _, name, _, scale, _, low, high, _ in TABLE:
-        allowed = range_of(name, scale)
-        assert flag(low, allowed) == flag(high, allowed) == PASS
-        assert flag(low - 1, allowed) == flag(high + 1, allowed) == FAIL
+    for row in map(channel, names()):
+        allowed = range_of(row.name, row.scale)
+        assert flag(row.low, allowed) == flag(row.high, allowed) == PASS
+        assert flag(row.low - 1, allowed) == flag(row.high + 1, allowed) == FAIL
 
 
 def test_a_node_may_use_another_scale() -> None:

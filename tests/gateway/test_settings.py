@@ -107,6 +107,12 @@ def test_a_hub_or_log_twice() -> None:
     assert "hub 2: name" in told(two.replace("hub 2", "hub 1"))
 
 
+def test_two_that_listen_on_one_port() -> None:
+    one = toml(Path("data"), extra="[page]\nport = 1883\nhost = '0.0.0.0'").replace("port = 0", "port = 1883")
+    assert "page: port = 1883 is that of ingest 1; each needs its own" in told(one)
+    assert config.parse(one.replace("port = 1883\nhost", "port = 1884\nhost"), Path("gateway.toml")).page is not None
+
+
 def test_no_way_in() -> None:
     message = told(f'[gateway]\ndata_dir = "d"\n[[node]]\nname = "{NAME}"\nkey = "{KEY.hex()}"')
     assert "[[ingest]]" in message

@@ -16,8 +16,10 @@ def test_keeper(interpreter: str, case: str, tmp_path: Path) -> None:
 
 
 def test_the_nodes_arrays_are_the_wires() -> None:
-    assert rows.readings(3, 1_790_000_040, [1, None]) == Readings(3, None, [1_790_000_040], [[1], [None]]).pack()
-    assert rows.readings(3, [9, 60], [-7]) == Readings(3, 9, [60], [[-7]]).pack()
+    assert rows.readings(3, 1_790_000_040, [1, None], {}) == Readings(3, None, [1_790_000_040], [[1], [None]]).pack()
+    flagged = Readings(3, None, [60], [[1], [2]], {1: [[0, 3]]})
+    assert rows.readings(3, 60, [1, 2], {1: 3}) == flagged.pack()
+    assert rows.readings(3, [9, 60], [-7], {}) == Readings(3, 9, [60], [[-7]]).pack()
     assert rows.anchor(9, 1, 2, 3) == Anchor(9, 1, 2, "gateway", 3).pack()
     assert (
         rows.loss("urn:dev:x", "rows", [9, 1], [9, 2], "late")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from balise_boards import load_board
-from balise_sim.buses import Bench, UartPort, Wire, WiringError
+from balise_sim.buses import Bench, Wire, WiringError
+from balise_sim.buses.uart import Port as UartPort
 from balise_sim.devices.sds011 import Model as Sds011
 from balise_sim.node import Node
 from balise_sim.world import World, install_firmware
@@ -130,7 +131,7 @@ def test_what_nobody_reads_overflows(run: Run) -> None:
         for_s=70,
     )
     assert texts(node) == ["328"]  # the buffer and the 128 bytes of the hardware
-    assert node.bench.uart[1].overflowed_bytes > 200
+    assert node.bench.ports["uart"][1].overflowed_bytes > 200
 
 
 def test_another_speed_gives_garbage() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balise_wire import cbor
-from balise_wire.channels import TABLE, Channel, channel
+from balise_wire.channels import channel, names
 from balise_wire.errors import WireError
 from balise_wire.items import (
     Anchor,
@@ -137,7 +137,7 @@ def test_an_item_from_the_future_may_hold_what_we_have_no_value_for() -> None:
 
 
 def test_the_channel_table_holds_together() -> None:
-    rows = [Channel(row) for row in TABLE]
+    rows = [channel(name) for name in names()]
     assert len({row.id for row in rows}) == len({row.name for row in rows}) == len(rows)
     for row in rows:
         assert row.low < row.high

@@ -1,12 +1,12 @@
 """Sensor drivers: the values of one moment as scaled integers, or a SensorError that says what failed.
 
 Leaves to others when to sample, averaging, correction and sending. Runs on MicroPython and on CPython: a driver imports
-no hardware, its bus (a machine.UART or machine.I2C) and its sleep_ms are handed in. Every module of this folder whose
-name does not begin with "_" is a driver, its name is the sensor's model, and it holds one class:
+no hardware, its bus and its sleep_ms are handed in. Every module of this folder whose name does not begin with "_" is a
+driver, its name is the sensor's model, and it holds one class:
 
     class Sensor:
         MODEL     the name of the module
-        BUS       "uart" or "i2c"
+        BUS       a kind of bus: "uart", "i2c", "spi", "i2s", "onewire" or "adc"; board.py says what each is handed as
         CHANNELS  names from balise_wire.channels, in the order of sample()
         WARMUP_S  seconds from wake() to the first sample() worth keeping
 
@@ -15,6 +15,10 @@ name does not begin with "_" is a driver, its name is the sensor's model, and it
         sample()  one integer per channel, scaled as balise_wire.channels says, or None where the sensor
                   itself declares a value missing; never a value older than the call
         sleep()   lets the sensor rest until wake()
+
+Optional: `flags`, where the sensor judges its own values: {position in CHANNELS: QARTOD flag} of the last sample()
+(3 suspect, 4 fail), empty when all is well; the values stand beside it all the same. LINE, how the bus is opened when
+not as usual: arguments of machine.UART, such as {"baudrate": 115200, "parity": 0}, of machine.SPI or machine.I2S.
 
 Time is counted in sleep_ms steps, so a call ends even when a board has no clock yet. UART drivers expect
 bus.read() to return what is there without waiting (timeout=0). A sensor that fails raises SensorError; nothing else.
@@ -38,6 +42,12 @@ WHAT_TO_TRY = {
     "implausible": "no air has such values: cut the sensor's power for a second, then replace it",
     "error byte": "the sensor reports a fault of its own: clean fan and inlet, then replace it",
     "all zero": "the sensor answers with nothing in its frames: cut its power for a second, then replace it",
+    "bad answer": "the sensor answers something else than it was asked: cut its power for a second",
+    "refused": "the sensor refuses the order: cut its power for a second; if it stays, compare its firmware version",
+    "warming up": "the sensor is not ready yet: wait for the time its data sheet gives",
+    "no signal": "nothing moves on the data line: check the wires and the left/right pin of the microphone",
+    "no fix": "no satellite is heard: give the antenna a view of the sky",
+    "out of range": "the voltage or current is beyond what this part can measure: check the wiring",
     "nack": "no chip answers at this address: check SDA, SCL, 3.3 V and the address in config.json",
     "bus stuck": "a chip holds the bus low: cut the power of all sensors on it for a second",
 }

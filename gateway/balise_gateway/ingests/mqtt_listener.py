@@ -40,6 +40,11 @@ class Settings:
         1_000.0
     )
 
+    @property
+    def listens_on(self) -> tuple[str, int]:
+        """The address and the port that this ingest takes."""
+        return self.host, self.port
+
     def problem(self) -> str | None:
         if self.users or self.anonymous:
             return None

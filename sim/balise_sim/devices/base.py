@@ -44,10 +44,15 @@ class BusStuck(Nack):
 
 
 class DeviceModel:
-    """A sensor without its bus. FAULTS names what can be switched on, and says what is then seen."""
+    """A sensor without its bus. FAULTS names what can be switched on, and says what is then seen.
+
+    CHANNELS are what there is to measure, and can be set. REPORTS are the driver's other channels, which nothing in the
+    world sets (status bits, indices that the driver computes), each with what it shows.
+    """
 
     BUS: ClassVar[str]
     CHANNELS: ClassVar[Mapping[str, Quantity]]
+    REPORTS: ClassVar[Mapping[str, str]] = {}
     FAULTS: ClassVar[dict[str, str]] = {}
 
     def __init__(self, seed: int = 0) -> None:

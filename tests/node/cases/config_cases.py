@@ -139,8 +139,8 @@ def case_example_keys_are_refused(_folder: str) -> None:
 def case_sensors(_folder: str) -> None:
     says(refused(changed("sensors.0.model", "sds021")), 'found "sds021"', "bme280", "pms5003", "sds011")
     both = {"model": "bme280", "i2c": 0, "sda": 1, "scl": 2, "uart": 1, "tx": 3, "rx": 4}
-    says(refused(changed("sensors.0", both)), '"sensors[0]": found both of "uart" and "i2c"')
-    says(refused(changed("sensors.0", {"model": "bme280"})), "found neither")
+    says(refused(changed("sensors.0", both)), '"sensors[0]": found "uart" and "i2c" of "uart", "i2c"')
+    says(refused(changed("sensors.0", {"model": "bme280"})), "found none of")
 
 
 def case_buses_are_shared_only_where_they_can_be(_folder: str) -> None:

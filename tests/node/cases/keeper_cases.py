@@ -43,8 +43,8 @@ def case_hello_then_one_row_per_frame(folder: str) -> None:
     kept = opened(folder)
     keeper = keeper_on(kept)
     keeper.say_hello(MODELS)
-    assert keeper.keep_row(since_boot(1), [120, None])
-    assert keeper.keep_row(utc(2), [121, -50])
+    assert keeper.keep_row(since_boot(1), [120, None], {})
+    assert keeper.keep_row(utc(2), [121, -50], {})
     hello, first, second = items_of(kept)
     channels = [
         {"n": "pm2_5", "u": "ug/m3", "s": 1, "r": 1, "model": "sds011"},
@@ -61,8 +61,8 @@ def case_an_anchor_goes_with_the_next_frame_once(folder: str) -> None:
     keeper = keeper_on(kept)
     keeper.say_hello(MODELS)
     keeper.tell_anchor(1234, 1_790_000_000_000, 55)
-    keeper.keep_row(utc(1), [1, 2])
-    keeper.keep_row(utc(2), [1, 2])
+    keeper.keep_row(utc(1), [1, 2], {})
+    keeper.keep_row(utc(2), [1, 2], {})
     keeper.tell_anchor(5678, 1_790_000_004_444, 56)
     keeper.ask_time()
     keeper.ask_time()
@@ -78,7 +78,7 @@ def full(folder: str, rows: int) -> tuple[FrameStore, Keeper]:
     keeper = keeper_on(kept)
     keeper.say_hello(MODELS)
     minute = 0
-    while keeper.keep_row(utc(minute), [1, 2]):
+    while keeper.keep_row(utc(minute), [1, 2], {}):
         minute += 1
     return kept, keeper
 
@@ -86,10 +86,10 @@ def full(folder: str, rows: int) -> tuple[FrameStore, Keeper]:
 def case_what_did_not_fit_is_told_with_the_first_that_does(folder: str) -> None:
     kept, keeper = full(folder, 60)
     lost = keeper.count - 1
-    assert not keeper.keep_row(utc(lost + 1), [1, 2])
+    assert not keeper.keep_row(utc(lost + 1), [1, 2], {})
     assert keeper.count == lost + 1, "a refused row takes no count"
     items_of(kept)
-    assert keeper.keep_row(utc(lost + 2), [1, 2])
+    assert keeper.keep_row(utc(lost + 2), [1, 2], {})
     told = [item for items in items_of(kept) for item in items if isinstance(item, Loss)]
     first, last = utc(lost).ms // 1000, utc(lost + 1).ms // 1000
     assert told == [Loss(NODE, "rows", first, last, "store full")]
@@ -99,7 +99,7 @@ def case_an_hour_that_did_not_fit_is_told_from_the_reserve(folder: str) -> None:
     kept, keeper = full(folder, 60)
     lost = keeper.count - 1
     for minute in range(lost + 1, lost + 60):
-        assert not keeper.keep_row(utc(minute), [1, 2])
+        assert not keeper.keep_row(utc(minute), [1, 2], {})
     told = [item for items in items_of(kept) for item in items if isinstance(item, Loss)]
     first, last = utc(lost).ms // 1000, utc(lost + 59).ms // 1000
     assert told == [Loss(NODE, "rows", first, last, "store full")]
@@ -112,9 +112,9 @@ def case_when_not_even_that_fits_nothing_is_forgotten(folder: str) -> None:
     for minute in range(lost + 1, lost + minutes):
         if minute % 500 == 0:
             keeper.note_lost(since_boot(minute), since_boot(minute), "late", 1)
-        keeper.keep_row(utc(minute), [1, 2])
+        keeper.keep_row(utc(minute), [1, 2], {})
     losses = [item for items in items_of(kept) for item in items if isinstance(item, Loss)]
-    assert keeper.keep_row(utc(lost + minutes), [1, 2])
+    assert keeper.keep_row(utc(lost + minutes), [1, 2], {})
     losses += [item for items in items_of(kept) for item in items if isinstance(item, Loss)]
     for minute in range(lost, lost + minutes):
         second = utc(minute).ms // 1000
@@ -129,7 +129,7 @@ def case_different_reasons_and_clocks_are_told_apart(folder: str) -> None:
     keeper.note_lost(since_boot(3), since_boot(3), "late", 1)
     keeper.note_lost(utc(4), utc(4), "late", 1)
     keeper.note_lost(utc(5), utc(5), "store full", 1)
-    keeper.keep_row(utc(6), [1, 2])
+    keeper.keep_row(utc(6), [1, 2], {})
     told = items_of(kept)[1][:-1]
     assert told == [
         Loss(NODE, "rows", [9, 60], [9, 180], "late"),
@@ -142,9 +142,9 @@ def case_damage_in_flash_is_told(folder: str) -> None:
     kept = opened(folder)
     keeper = keeper_on(kept)
     keeper.say_hello(MODELS)
-    keeper.keep_row(utc(1), [1, 2])
+    keeper.keep_row(utc(1), [1, 2], {})
     kept.lost.append((4, 17, 18))
-    keeper.keep_row(utc(2), [1, 2])
-    keeper.keep_row(utc(3), [1, 2])
+    keeper.keep_row(utc(2), [1, 2], {})
+    keeper.keep_row(utc(3), [1, 2], {})
     told = [item for items in items_of(kept) for item in items if isinstance(item, Loss)]
     assert told == [Loss(NODE, "frames", [4, 17], [4, 18], "damaged in flash")]
