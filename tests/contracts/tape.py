@@ -13,6 +13,9 @@ A vector file (tests/node/vectors/<model>.json) has "answers" and "registers" th
     expect     the name of the SensorError that one of them raises
     sent       optional: all that is written by wake(), sample() and sleep(), as hex
 
+The first case is the golden one: each byte that comes back in it is spoilt in turn, and the driver must notice. Where
+that cannot be, "unguarded" says why, for the whole file or as {hex key of answers or registers: why}.
+
 Alone it is a program: `micropython tape.py MODEL FILE` prints the outcome of each case as a line of JSON.
 """
 

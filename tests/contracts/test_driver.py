@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -94,6 +94,35 @@ def test_vectors_under_micropython(model: str) -> None:
     for case, outcome in zip(cases, outcomes, strict=True):
         assert not differences(case, outcome), case["why"]
         assert outcome.keys() == play(model, vectors(model), case).keys()
+
+
+def flipped(run: bytes) -> Iterator[bytes]:
+    """The run with one byte wrong: each byte, first one bit of it, then all."""
+    for at in range(len(run)):
+        for mask in (1 << at % 8, 0xFF):
+            yield run[:at] + bytes((run[at] ^ mask,)) + run[at + 1 :]
+
+
+@pytest.mark.parametrize("model", SENSORS)
+def test_a_wrong_byte_is_noticed_or_the_file_says_why_not(model: str) -> None:
+    """Every byte of every answer of the golden case: an error, the very same sample, or a reason in the file."""
+    golden = vectors(model)["cases"][0]
+    unguarded = vectors(model).get("unguarded", {})
+    wanted = play(model, vectors(model), golden)
+    silent: set[str] = set()
+    for kind in ("answers", "registers"):
+        for key, values in merged(vectors(model), golden, kind).items():
+            runs = listed(values)
+            wrong = [[*runs[:at], spoilt, *runs[at + 1 :]] for at in range(len(runs)) for spoilt in flipped(runs[at])]
+            for changed in wrong:
+                case = golden | {kind: golden.get(kind, {}) | {key: [run.hex() for run in changed]}}
+                outcome = play(model, vectors(model), case)
+                if "expect" not in outcome and outcome["sample"] != wanted["sample"]:
+                    silent.add(key)
+    if isinstance(unguarded, str):
+        assert silent, "every wrong byte is noticed: the file need not say why not"
+        return
+    assert silent == unguarded.keys()
 
 
 @pytest.mark.parametrize("model", ["", "_uart", "__init__", "nosuch", "a.b", "../drivers/sds011"])
