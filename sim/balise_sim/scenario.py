@@ -1,7 +1,7 @@
 """What happens in a street, and when: scenario files, and random scenarios from a seed.
 
 Promises: a scenario is plain data, the same for both ways of running it. Leaves to others: making it happen
-(`street.py` on virtual time, `paced.py` with real processes) and judging how it ended (`verdict.py`).
+(`street.py` on virtual time, `processes.py` with real processes) and judging how it ended (`verdict.py`).
 """
 
 import random
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from balise_sim.hub import MODES
+from balise_sim.kits import KITS
 
 KINDS = {
     "cable": "the gateway's cable to the hub is pulled",
@@ -21,7 +22,11 @@ KINDS = {
     "kill": "`who` (gateway, hub or a home) loses its power and gets it back at the end",
     "hub": "the hub behaves as `mode` says: refuse, stall or forget",
 }
-KITS = (("esp32", ("sds011", "bme280")), ("pico_w", ("pms5003", "bme280")))  # board and sensors
+NEEDED = {"start_utc": str, "hours": float, "drain_min": float, "period_s": int, "batch_s": int, "homes": int}
+EVENT_KEYS = {"at_min": float, "for_min": float, "what": str, "who": str, "mode": str}
+EVENT_NEEDS = ("at_min", "for_min", "what")
+TYPE_NAMES = {str: "a text", float: "a number", int: "a whole number"}
+HOME_KITS = ("air-esp32", "air-pico")
 MINUTES_PER_HOUR, S_PER_MINUTE = 60, 60
 
 
@@ -74,43 +79,92 @@ class Scenario:
 
 
 def homes_of(count: int) -> tuple[Home, ...]:
-    """So many homes; they take the kits in turn."""
-    return tuple(Home(f"urn:dev:ops:b4115e-air-{i + 1:02}", *KITS[i % len(KITS)]) for i in range(count))
+    """So many homes; they take the kits of the table in turn."""
+    kits = [KITS[name] for name in HOME_KITS]
+    names = [f"urn:dev:ops:b4115e-air-{i + 1:02}" for i in range(count)]
+    return tuple(Home(name, (kit := kits[i % len(kits)]).board, kit.sensors) for i, name in enumerate(names))
+
+
+def bundled_names() -> tuple[str, ...]:
+    """The scenarios that come with the package."""
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in _folder().iterdir() if entry.suffix == ".toml"))
+
+
+def _folder() -> Path:
+    return Path(str(files("balise_sim") / "scenarios"))
 
 
 def bundled(name: str) -> Scenario:
-    """One of the scenarios that come with the package, by its stem."""
-    return load(Path(str(files("balise_sim") / "scenarios" / f"{name}.toml")))
+    """One of the scenarios that come with the package, by its stem. Raises ScenarioError."""
+    if name not in bundled_names():
+        raise ScenarioError(f"no scenario {name!r}; bundled are {', '.join(bundled_names())}; a file ends in .toml")
+    return load(_folder() / f"{name}.toml")
+
+
+def summary(name: str) -> str:
+    """What a bundled scenario is about, in a line: the comment at the head of its file."""
+    head = (_folder() / f"{name}.toml").read_text(encoding="utf-8").splitlines()[0]
+    return head.removeprefix("# ")
+
+
+def find(name: str) -> Scenario:
+    """A bundled scenario by its stem, or a file, which ends in .toml. Raises ScenarioError."""
+    return load(Path(name)) if name.endswith(".toml") else bundled(name)
 
 
 def load(path: Path) -> Scenario:
     """Reads a scenario file. Raises ScenarioError."""
-    data = tomllib.loads(path.read_text(encoding="utf-8"))
     try:
-        homes = homes_of(int(data["homes"]))
-        start = datetime.fromisoformat(data["start_utc"])
-        if start.tzinfo is None:
-            raise ScenarioError(f"{path.name}: start_utc needs a time zone, such as 2018-12-09T00:00:00Z")
-        return Scenario(
-            name=path.stem,
-            start_utc_ms=round(start.timestamp() * 1000),
-            hours=float(data["hours"]),
-            drain_min=float(data["drain_min"]),
-            period_s=int(data["period_s"]),
-            batch_s=int(data["batch_s"]),
-            homes=homes,
-            events=tuple(_events(path, data.get("event", []), homes)),
-        )
-    except KeyError as missing:
-        raise ScenarioError(f"{path.name}: the key {missing} is missing") from missing
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ScenarioError(f"{path}: {error}") from error
+    entries = data.pop("event", [])
+    _check_keys(path.name, data, NEEDED, tuple(NEEDED))
+    homes = homes_of(data["homes"])
+    return Scenario(
+        name=path.stem,
+        start_utc_ms=_start_utc_ms(path.name, data["start_utc"]),
+        hours=float(data["hours"]),
+        drain_min=float(data["drain_min"]),
+        period_s=data["period_s"],
+        batch_s=data["batch_s"],
+        homes=homes,
+        events=tuple(_events(path, entries, homes)),
+    )
 
 
-def _events(path: Path, entries: list[dict[str, Any]], homes: tuple[Home, ...]) -> Iterator[Event]:
+def _start_utc_ms(where: str, text: str) -> int:
+    try:
+        start = datetime.fromisoformat(text)
+    except ValueError:
+        start = datetime.min
+    if start.tzinfo is None:
+        raise ScenarioError(f"{where}: start_utc = {text!r}; a time with its zone, such as 2018-12-09T00:00:00Z")
+    return round(start.timestamp() * 1000)
+
+
+def _check_keys(where: str, table: dict[str, Any], types: dict[str, type], needed: tuple[str, ...]) -> None:
+    """Each key known, of its type, and none missing. Raises ScenarioError."""
+    for key, value in table.items():
+        if key not in types:
+            raise ScenarioError(f"{where}: the key {key!r} is unknown; known are {', '.join(types)}")
+        fits = isinstance(value, (int, float) if types[key] is float else types[key])
+        if not fits or isinstance(value, bool) or (types[key] is not str and value < 0):
+            raise ScenarioError(f"{where}: {key} = {value!r}; {TYPE_NAMES[types[key]]}, not below 0")
+    for key in needed:
+        if key not in table:
+            raise ScenarioError(f"{where}: the key {key!r} is missing ({TYPE_NAMES[types[key]]})")
+
+
+def _events(path: Path, entries: Any, homes: tuple[Home, ...]) -> Iterator[Event]:
+    if not isinstance(entries, list):
+        raise ScenarioError(f"{path.name}: event is one table; write [[event]]")
     powered = {"gateway", "hub", *(home.name for home in homes)}
     allowed = {"kill": powered, "link": powered - {"gateway", "hub"}}
     for number, entry in enumerate(entries, start=1):
-        event = Event(**entry)
         where = f"{path.name}: event {number}"
+        _check_keys(where, entry, EVENT_KEYS, EVENT_NEEDS)
+        event = Event(**entry)
         if event.what not in KINDS:
             raise ScenarioError(f"{where}: what = {event.what!r}; one of {', '.join(KINDS)}")
         if event.what in allowed and event.who not in allowed[event.what]:

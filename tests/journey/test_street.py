@@ -1,9 +1,9 @@
 """From a chip to the hub and back: whole streets, on virtual time and with real processes."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -29,13 +29,16 @@ def calm(**changes: object) -> Scenario:
 
 def test_the_same_seed_gives_the_same_bytes_for_a_whole_day() -> None:
     """Two processes, so that nothing is shared but the seed."""
-    day = str(files("balise_sim") / "scenarios" / "pair.toml")
-    command = [sys.executable, "-m", "balise_tools", "sim", "street", "--seed", "7", "--scenario", day]
+    command = [sys.executable, "-m", "balise_tools", "sim", "run", "pair", "--seed", "7", "--json"]
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    first, second = (run.communicate()[0].splitlines() for run in runs)
+    first, second = (json.loads(run.communicate()[0].splitlines()[-1]) for run in runs)
     assert [run.returncode for run in runs] == [0, 0], first
-    assert first[-1].startswith("bytes at the hub: sha256 ")
-    assert first == second
+    assert first["rows_produced"] == first["rows_at_hub"] > 2 * 1400
+    assert (first["scenario"], first["seed"], first["rows_declared_lost"]) == ("pair", 7, 0)
+    assert first["simulated_s"] >= 86_400
+    assert "MicroPython" in first["vm_version"]
+    assert len(first["hub_sha256"]) == 64
+    assert {**first, "wall_s": 0} == {**second, "wall_s": 0}
 
 
 def test_another_seed_gives_other_bytes(tmp_path: Path) -> None:
@@ -162,7 +165,7 @@ def test_a_street_that_does_not_come_home_ends_with_status_1(tmp_path: Path) -> 
     keys = {"hours": 0.2, "drain_min": 0, "period_s": 60, "batch_s": 36000, "homes": 1}
     lines = ['start_utc = "2018-12-09T00:00:00Z"', *(f"{key} = {value}" for key, value in keys.items())]
     file.write_text("\n".join(lines), encoding="utf-8")
-    command = [sys.executable, "-m", "balise_tools", "sim", "street", "--scenario", str(file)]
+    command = [sys.executable, "-m", "balise_tools", "sim", "run", str(file)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert "NOT every row" in done.stdout
