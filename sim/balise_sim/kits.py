@@ -41,6 +41,11 @@ def sensor_models() -> tuple[str, ...]:
     return tuple(stem for stem in stems if hasattr(import_module(f"balise_sim.devices.{stem}"), "Model"))
 
 
+def faults_of(model: str) -> tuple[str, ...]:
+    """The names of what can go wrong with a sensor."""
+    return tuple(sorted(import_module(f"balise_sim.devices.{model}").Model.FAULTS))
+
+
 def kit(name: str) -> Kit:
     """A kit by its name, or "board+sensor+sensor". Raises KitError."""
     if name in KITS:

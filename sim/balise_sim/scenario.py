@@ -6,7 +6,7 @@ Promises: a scenario is plain data, the same for both ways of running it. Leaves
 
 import random
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -14,18 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from balise_sim.hub import MODES
-from balise_sim.kits import KITS
+from balise_sim.kits import KitError, faults_of
+from balise_sim.kits import kit as kit_of
 
 KINDS = {
     "cable": "the gateway's cable to the hub is pulled",
-    "link": "the radio link of the home `who` is down",
-    "kill": "`who` (gateway, hub or a home) loses its power and gets it back at the end",
+    "link": "the radio link of the home `node` is down",
+    "kill": "`node` (gateway, hub or a home) loses its power and gets it back at the end",
     "hub": "the hub behaves as `mode` says: refuse, stall or forget",
+    "MODEL.FAULT": "the sensor MODEL of the home `node` has that fault, such as sds011.silence",
 }
+AIRS = {"recorded": "the recording, shifted from home to home", "district": "seeded fields of a made-up district"}
 NEEDED = {"start_utc": str, "hours": float, "drain_min": float, "period_s": int, "batch_s": int, "homes": int}
-EVENT_KEYS = {"at_min": float, "for_min": float, "what": str, "who": str, "mode": str}
+OPTIONAL = {"air": str, "kits": list}
+EVENT_KEYS = {"at_min": float, "for_min": float, "what": str, "node": str, "mode": str}
 EVENT_NEEDS = ("at_min", "for_min", "what")
-TYPE_NAMES = {str: "a text", float: "a number", int: "a whole number"}
+TYPE_NAMES = {str: "a text", float: "a number", int: "a whole number", list: "a list"}
 HOME_KITS = ("air-esp32", "air-pico")
 MINUTES_PER_HOUR, S_PER_MINUTE = 60, 60
 
@@ -50,8 +54,14 @@ class Event:
     at_min: float
     for_min: float
     what: str
-    who: str = ""
+    node: str = ""
     mode: str = ""
+
+    @property
+    def sensor_fault(self) -> tuple[str, str] | None:
+        """(sensor model, fault) where this is a fault of a sensor."""
+        model, dot, fault = self.what.partition(".")
+        return (model, fault) if dot else None
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,7 @@ class Scenario:
     batch_s: int
     homes: tuple[Home, ...]
     events: tuple[Event, ...]
+    air: str = "recorded"
 
     @property
     def length_s(self) -> float:
@@ -78,9 +89,9 @@ class Scenario:
         return sorted(found, key=lambda moment: (moment[0], moment[1]))
 
 
-def homes_of(count: int) -> tuple[Home, ...]:
-    """So many homes; they take the kits of the table in turn."""
-    kits = [KITS[name] for name in HOME_KITS]
+def homes_of(count: int, kit_names: Sequence[str] = HOME_KITS) -> tuple[Home, ...]:
+    """So many homes; they take the kits in turn. Raises kits.KitError."""
+    kits = [kit_of(name) for name in kit_names]
     names = [f"urn:dev:ops:b4115e-air-{i + 1:02}" for i in range(count)]
     return tuple(Home(name, (kit := kits[i % len(kits)]).board, kit.sensors) for i, name in enumerate(names))
 
@@ -119,8 +130,14 @@ def load(path: Path) -> Scenario:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ScenarioError(f"{path}: {error}") from error
     entries = data.pop("event", [])
-    _check_keys(path.name, data, NEEDED, tuple(NEEDED))
-    homes = homes_of(data["homes"])
+    _check_keys(path.name, data, NEEDED | OPTIONAL, tuple(NEEDED))
+    air = data.get("air", "recorded")
+    if air not in AIRS:
+        raise ScenarioError(f"{path.name}: air = {air!r}; one of {', '.join(AIRS)}")
+    try:
+        homes = homes_of(data["homes"], data.get("kits", HOME_KITS))
+    except KitError as error:
+        raise ScenarioError(f"{path.name}: kits: {error}") from error
     return Scenario(
         name=path.stem,
         start_utc_ms=_start_utc_ms(path.name, data["start_utc"]),
@@ -130,6 +147,7 @@ def load(path: Path) -> Scenario:
         batch_s=data["batch_s"],
         homes=homes,
         events=tuple(_events(path, entries, homes)),
+        air=air,
     )
 
 
@@ -149,7 +167,7 @@ def _check_keys(where: str, table: dict[str, Any], types: dict[str, type], neede
         if key not in types:
             raise ScenarioError(f"{where}: the key {key!r} is unknown; known are {', '.join(types)}")
         fits = isinstance(value, (int, float) if types[key] is float else types[key])
-        if not fits or isinstance(value, bool) or (types[key] is not str and value < 0):
+        if not fits or isinstance(value, bool) or (types[key] in (int, float) and value < 0):
             raise ScenarioError(f"{where}: {key} = {value!r}; {TYPE_NAMES[types[key]]}, not below 0")
     for key in needed:
         if key not in table:
@@ -159,19 +177,29 @@ def _check_keys(where: str, table: dict[str, Any], types: dict[str, type], neede
 def _events(path: Path, entries: Any, homes: tuple[Home, ...]) -> Iterator[Event]:
     if not isinstance(entries, list):
         raise ScenarioError(f"{path.name}: event is one table; write [[event]]")
-    powered = {"gateway", "hub", *(home.name for home in homes)}
-    allowed = {"kill": powered, "link": powered - {"gateway", "hub"}}
+    names = {home.name for home in homes}
+    allowed = {"kill": names | {"gateway", "hub"}, "link": names}
     for number, entry in enumerate(entries, start=1):
         where = f"{path.name}: event {number}"
         _check_keys(where, entry, EVENT_KEYS, EVENT_NEEDS)
         event = Event(**entry)
-        if event.what not in KINDS:
+        if event.what not in KINDS and event.sensor_fault is None:
             raise ScenarioError(f"{where}: what = {event.what!r}; one of {', '.join(KINDS)}")
-        if event.what in allowed and event.who not in allowed[event.what]:
-            raise ScenarioError(f"{where}: who = {event.who!r}; one of {', '.join(sorted(allowed[event.what]))}")
+        choices = allowed.get(event.what, names if event.sensor_fault else ())
+        if choices and event.node not in choices:
+            raise ScenarioError(f"{where}: node = {event.node!r}; one of {', '.join(sorted(choices))}")
+        if event.sensor_fault is not None:
+            _check_fault(where, event, next(home for home in homes if home.name == event.node))
         if event.what == "hub" and event.mode not in MODES:
             raise ScenarioError(f"{where}: mode = {event.mode!r}; one of {', '.join(MODES)}")
         yield event
+
+
+def _check_fault(where: str, event: Event, home: Home) -> None:
+    """The home has such a sensor, and that sensor such a fault. Raises ScenarioError."""
+    known = [f"{model}.{fault}" for model in home.sensors for fault in faults_of(model)]
+    if event.what not in known:
+        raise ScenarioError(f"{where}: what = {event.what!r}; this home has {', '.join(known)}")
 
 
 def random_scenario(seed: int, start_utc_ms: int, *, hours: float = 2, homes: int = 3) -> Scenario:
@@ -183,8 +211,8 @@ def random_scenario(seed: int, start_utc_ms: int, *, hours: float = 2, homes: in
     for _ in range(dice.randint(4, 8)):
         what = dice.choice(("cable", "link", "kill", "kill", "kill", "hub"))
         home = dice.choice(street).name
-        who = {"kill": dice.choice(("gateway", "hub", home)), "link": home}.get(what, "")
+        node = {"kill": dice.choice(("gateway", "hub", home)), "link": home}.get(what, "")
         mode = dice.choice(MODES[1:]) if what == "hub" else ""
         at_min = round(dice.uniform(0.2, minutes * 0.9), 3)
-        events.append(Event(at_min, round(dice.uniform(0.5, minutes * 0.2), 3), what, who, mode))
+        events.append(Event(at_min, round(dice.uniform(0.5, minutes * 0.2), 3), what, node, mode))
     return Scenario(f"random-{seed}", start_utc_ms, hours, 120, 60, 300, street, tuple(events))

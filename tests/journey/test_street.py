@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from balise_sim.demo import run as run_demo
+from balise_sim.fields import District
 from balise_sim.hub import HubStore
 from balise_sim.layout import GATEWAY_SEED, secret
 from balise_sim.replay import Home as Place
@@ -17,7 +19,7 @@ from balise_sim.soak import START_UTC_MS, WAYS
 from balise_sim.street import Street, ledger_of
 from balise_sim.verdict import Verdict, judge
 from balise_wire.envelope import Signer, sign_envelope, verify_envelope
-from balise_wire.items import Manifest
+from balise_wire.items import Manifest, Readings
 
 HOUR_END_MS = START_UTC_MS + 3_600_000
 HOUR = Scenario("hour", START_UTC_MS, 1, 60, 60, 600, homes_of(2), ())
@@ -89,6 +91,60 @@ def test_what_is_at_the_hub_is_what_was_in_the_air(tmp_path: Path) -> None:
                 assert value is not None
                 near = [truth(at_us + second * 1_000_000) for second in range(-2, 4)]
                 assert min(abs(value / scale - true) for true in near) <= tolerance
+
+
+def values_at_hub(street: Street, node: str) -> dict[float, dict[str, float | None]]:
+    """What the hub holds of one node, by UTC in seconds and channel."""
+    store = HubStore(street.site.hub_db)
+    columns: dict[int, list[str]] = {}
+    found: dict[float, dict[str, float | None]] = {}
+    for kid, log in store.logs():
+        for _, cose in store.envelopes(kid, log):
+            for item in verify_envelope(cose, street.site.gateway_keys).items:
+                if isinstance(item, Manifest) and item.map["node"] == node:
+                    columns[item.number] = [entry["n"] for entry in item.map["channels"]]
+                if isinstance(item, Readings) and item.manifest in columns and item.boot is None:
+                    names = columns[item.manifest]
+                    for row, time_s in enumerate(item.times):
+                        found[time_s] = {name: item.columns[at][row] for at, name in enumerate(names)}
+    store.close()
+    return found
+
+
+def test_sensors_that_fail_leave_missing_values_and_nothing_else(tmp_path: Path) -> None:
+    scenario = bundled("sensors")
+    street = Street(scenario, tmp_path, 1)
+    verdict = street.play()
+    assert verdict.ok, verdict
+    for home in scenario.homes:
+        rows = values_at_hub(street, home.name)
+        for event in (event for event in scenario.events if event.node == home.name):
+            model, fault = event.sensor_fault or ("", "")
+            start_s = scenario.start_utc_ms / 1000 + event.at_min * 60
+            end_s = start_s + event.for_min * 60
+            during = [row for at, row in rows.items() if start_s + 60 < at < end_s]
+            after = [row for at, row in rows.items() if end_s + 30 < at < end_s + 120]
+            assert (len(during) >= 5, len(after) >= 1) == (True, True), event
+            missing = {"bme280": "temperature"}.get(model, "pm2_5")
+            harmless = fault == "noise"  # frames are found among the noise
+            assert all((row[missing] is None) != harmless for row in during), (event, during)
+            assert all(row[missing] is not None for row in after), (event, after)
+
+
+def test_a_day_in_the_district_is_measured_as_it_was(tmp_path: Path) -> None:
+    """The truth of the fields is kept: how far off were we?"""
+    scenario = replace(bundled("district"), hours=6, homes=homes_of(1))
+    street = Street(scenario, tmp_path, 4)
+    assert street.play().ok
+    place = District(4, scenario.start_utc_ms).place(0, 8)
+    rows = values_at_hub(street, scenario.homes[0].name)
+    assert len(rows) >= 70
+    for name, scale, tolerance in (("temperature", 100, 0.1), ("pressure", 1, 10), ("pm2_5", 10, 0.5)):
+        for at, row in rows.items():
+            us = round((at - scenario.start_utc_ms / 1000) * 1e6)
+            value = row[name]
+            assert value is not None
+            assert abs(value / scale - place.mean(name, us, us + 1, 1)) < tolerance
 
 
 def test_the_hub_is_told_whom_to_trust(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from balise_sim.kits import KITS, Kit, KitError, kit
 from balise_sim.scenario import HOME_KITS, ScenarioError, bundled_names, find, load, summary
 
 GOOD = {"start_utc": '"2018-12-09T00:00:00Z"', "hours": "1", "drain_min": "60", "period_s": "60", "batch_s": "600"}
+FIRST = "urn:dev:ops:b4115e-air-01"
 EVENT = {"at_min": "5", "for_min": "5", "what": '"cable"'}
 
 
@@ -40,8 +41,16 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         ({}, {**EVENT, "what": '"rain"'}, "mine.toml: event 1: what = 'rain'; one of cable, link, kill, hub"),
         ({}, {**EVENT, "when": "1"}, "mine.toml: event 1: the key 'when' is unknown; known are at_min"),
         ({}, {**EVENT, "for_min": ""}, "mine.toml: event 1: the key 'for_min' is missing"),
-        ({}, {**EVENT, "what": '"kill"', "who": '"me"'}, "mine.toml: event 1: who = 'me'; one of gateway, hub, urn"),
+        ({}, {**EVENT, "what": '"kill"', "node": '"me"'}, "mine.toml: event 1: node = 'me'; one of gateway, hub, urn"),
         ({}, {**EVENT, "what": '"hub"', "mode": '"sulk"'}, "mine.toml: event 1: mode = 'sulk'; one of ok, refuse"),
+        (
+            {},
+            {**EVENT, "what": '"sds011.nack"', "node": f'"{FIRST}"'},
+            "this home has sds011.boot_text, sds011.flipped",
+        ),
+        ({}, {**EVENT, "what": '"sds011.silence"', "node": '"hub"'}, "node = 'hub'; one of urn:dev:ops:b4115e-air-01"),
+        ({"air": '"thin"'}, None, "mine.toml: air = 'thin'; one of recorded, district"),
+        ({"kits": '["air-esp23"]'}, None, "mine.toml: kits: no kit 'air-esp23'; there are air-esp32"),
         ({"hours": "1 1"}, None, "mine.toml: Expected newline"),
     ],
 )
@@ -52,7 +61,7 @@ def test_a_wrong_file_is_told(tmp_path: Path, changes: dict[str, str], event: di
 
 
 def test_a_scenario_that_is_not_there_is_told_by_the_command() -> None:
-    for name, told in (("stret", "no scenario 'stret'; bundled are pair, street"), ("no.toml", "no.toml")):
+    for name, told in (("stret", "no scenario 'stret'; bundled are district, pair"), ("no.toml", "no.toml")):
         command = [sys.executable, "-m", "balise_tools", "sim", "run", name]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 2
