@@ -87,6 +87,11 @@ class Yard:
         speaker = self.peer.listener.connect if pieces is None else lambda: Speech(pieces)
         self._server = self._run(self.world.network.listen(speaker, HOST, PORT))
 
+    def replace_gateway(self) -> None:
+        """Another gateway with the same configuration and an empty disk."""
+        self.peer = Peer(FrameKeys(KEY), self._gateway_utc_ms, came_late=True)
+        self.replace_peer(None)
+
     def kept(self) -> list[Kept]:
         """What the node said it kept."""
         found = []
