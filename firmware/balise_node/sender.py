@@ -165,7 +165,7 @@ class Sender:
             self.wake()
 
     def _compare(self, held: int, now_ms: int) -> None:
-        """Is it another gateway, or one with an empty disk? An old answer, replayed, looks the same: so once an hour."""
+        """Is it another gateway, or one with an empty disk? A replayed answer looks the same: so once an hour."""
         if held >= self._most_held:
             self._most_held = held
         elif self.forgotten is not None and now_ms - self._forgotten_ms >= _IDLE_MS:
