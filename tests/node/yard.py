@@ -54,8 +54,8 @@ class Air:
 class Yard:
     """The world, its node and its peer; `config` changes keys of CONFIG."""
 
-    def __init__(self, folder: Path, seed: int = 1, **config: Any) -> None:
-        self.world = World(VirtualLoop(), START_UTC_MS, seed=seed)
+    def __init__(self, folder: Path, seed: int = 1, core: int | None = None, **config: Any) -> None:
+        self.world = World(VirtualLoop(), START_UTC_MS, seed=seed, core=core)
         self.root = folder / "air-01"
         self.root.mkdir(parents=True)
         install_firmware(self.root)
