@@ -102,8 +102,8 @@ def speed_table() -> list[str]:
     return [
         "## The simulator",
         "",
-        "Simulated node-seconds per second of wall time, starts and ends included. What limits: the MicroPython VMs, which",
-        "compute most of the time (sealing, asyncio, garbage collection); the world answers 19 requests per node-minute.",
+        "Simulated node-seconds per second of wall time, starts and ends included. What limits: the MicroPython VMs",
+        "compute most of the time, a third of it in garbage collection; the world answers 19 requests per node-minute.",
         "",
         "| what | node-seconds per second | wanted | processor time |",
         "|---|---|---|---|",
