@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,21 +94,24 @@ def test_what_is_at_the_hub_is_what_was_in_the_air(tmp_path: Path) -> None:
                 assert min(abs(value / scale - true) for true in near) <= tolerance
 
 
+def items_at_hub(street: Street) -> list[Any]:
+    """All items that the hub holds, in order, verified."""
+    store = HubStore(street.site.hub_db)
+    signed = [cose for kid, log in store.logs() for _, cose in store.envelopes(kid, log)]
+    store.close()
+    return [item for cose in signed for item in verify_envelope(cose, street.site.gateway_keys).items]
+
+
 def values_at_hub(street: Street, node: str) -> dict[float, dict[str, float | None]]:
     """What the hub holds of one node, by UTC in seconds and channel."""
-    store = HubStore(street.site.hub_db)
     columns: dict[int, list[str]] = {}
     found: dict[float, dict[str, float | None]] = {}
-    for kid, log in store.logs():
-        for _, cose in store.envelopes(kid, log):
-            for item in verify_envelope(cose, street.site.gateway_keys).items:
-                if isinstance(item, Manifest) and item.map["node"] == node:
-                    columns[item.number] = [entry["n"] for entry in item.map["channels"]]
-                if isinstance(item, Readings) and item.manifest in columns and item.boot is None:
-                    names = columns[item.manifest]
-                    for row, time_s in enumerate(item.times):
-                        found[time_s] = {name: item.columns[at][row] for at, name in enumerate(names)}
-    store.close()
+    for item in items_at_hub(street):
+        if isinstance(item, Manifest) and item.map["node"] == node:
+            columns[item.number] = [entry["n"] for entry in item.map["channels"]]
+        if isinstance(item, Readings) and item.manifest in columns and item.boot is None:
+            for row, time_s in enumerate(item.times):
+                found[time_s] = {name: item.columns[at][row] for at, name in enumerate(columns[item.manifest])}
     return found
 
 
@@ -150,14 +154,7 @@ def test_a_day_in_the_district_is_measured_as_it_was(tmp_path: Path) -> None:
 def test_the_hub_is_told_whom_to_trust(tmp_path: Path) -> None:
     street = Street(HOUR, tmp_path, 1)
     assert street.play().ok
-    store = HubStore(street.site.hub_db)
-    items = [
-        item
-        for kid, log in store.logs()
-        for _, cose in store.envelopes(kid, log)
-        for item in verify_envelope(cose, street.site.gateway_keys).items
-    ]
-    store.close()
+    items = items_at_hub(street)
     manifests = [item.map for item in items if isinstance(item, Manifest)]
     assert {m["node"] for m in manifests} == {home.name for home in HOUR.homes}
     assert {m["trust"] for m in manifests} == {"gateway-witnessed"}
