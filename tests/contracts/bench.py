@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from balise_sim.devices.base import DeviceModel, I2CDevice, Nack, UARTDevice
+from balise_sim.devices.base import BusStuck, DeviceModel, I2CDevice, Nack, UARTDevice
 
 I2C_BYTE_US = 25  # nine bits at 400 kHz, and a little
+I2C_TIMEOUT_US = 50_000  # machine.I2C's default: so long it lets a chip hold the clock
 T = TypeVar("T")
 RXBUF_BYTES = 256  # machine.UART's default on esp32 and rp2: what does not fit is lost
 
@@ -81,6 +82,10 @@ class BenchI2C:
         return len(buf)
 
     def readfrom(self, addr: int, nbytes: int, stop: bool = True) -> bytes:
+        held_us = self._device.hold_us(self._bench.now_us) if addr == self._device.address else 0
+        self._bench.now_us += min(held_us, I2C_TIMEOUT_US)
+        if held_us > I2C_TIMEOUT_US:
+            raise OSError(BusStuck.errno, f"{addr} holds the clock")
         return self._transfer(addr, nbytes, lambda now_us: self._device.read(nbytes, now_us))
 
     def writeto_mem(self, addr: int, memaddr: int, buf: bytes) -> None:

@@ -4,7 +4,8 @@ A vector file (tests/node/vectors/<model>.json) has "answers" and "registers" th
 
     why        what is tried, unique in the file
     from       where the expectation comes from
-    answers    {hex written: hex that comes back}, added to the file's; a list of hex strings comes in that many reads
+    answers    {hex written: hex that comes back}, added to the file's; a list of hex strings comes in that many reads;
+               null: what is written so is not acknowledged (I2C)
     registers  {hex number: hex bytes from there on}, added to the file's; a list is read one after the other, then its
                last; a chip without registers does not acknowledge
     options    for the driver's constructor
@@ -39,7 +40,10 @@ class Tape:
     def _take(self, data):
         self.calls += 1
         self.sent.append(bytes(data).hex())
-        self._pending += listed(self._answers.get(self.sent[-1], []))
+        answer = self._answers.get(self.sent[-1], [])
+        if answer is None:
+            raise OSError(19)
+        self._pending += listed(answer)
 
     def write(self, data):
         self._take(data)
