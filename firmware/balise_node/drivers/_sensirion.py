@@ -50,6 +50,14 @@ class Commands:
             raise SensorError(self._model, "bus stuck" if errno in _ETIMEDOUT else nack, order)
         self._sleep_ms(wait_ms)
 
+    def takes(self, command: int) -> bool:
+        """Sends a command, and says whether it was acknowledged."""
+        order = command.to_bytes(self.WIDTH, "big")
+        errno = self._write(order)
+        if errno in _ETIMEDOUT:
+            raise SensorError(self._model, "bus stuck", order)
+        return errno == 0
+
     def fetch(self, count: int) -> list[int]:
         """So many words of the answer that the chip holds ready."""
         data, errno = b"", 0

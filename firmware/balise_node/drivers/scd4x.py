@@ -48,13 +48,13 @@ class Sensor:
 
     def sample(self) -> tuple["int | None", int, int]:
         """ppm (DS: 0 to 40000; 0 is what it says when it did not measure CO2), 1/100 Cel, 1/100 %RH."""
-        if self._ready():
-            self._read()  # was measured before the call
-        if not self._await():
-            self._measures = False  # it had no power: after that it idles
+        is_old = self._ready()
+        if self._chip.takes(_START):  # DS 3.4: only when it idles; so it was without power since
+            self._measures = False
             self.wake()
-            if not self._await():
-                raise SensorError(MODEL, "not ready")
+        elif is_old:
+            self._read()  # was measured before the call
+        self._await()
         co2_ppm, raw_t, raw_rh = self._read()
         centi_c = (17500 * raw_t + 32767) // 65535 - 4500  # DS 3.5.2
         return co2_ppm or None, centi_c, (10000 * raw_rh + 32767) // 65535
@@ -68,9 +68,9 @@ class Sensor:
     def _ready(self) -> bool:
         return bool(self._chip.ask(_READY, 1, 1)[0] & _READY_BITS)
 
-    def _await(self) -> bool:
+    def _await(self) -> None:
         for _ in range(_LOOKS):
             self._sleep_ms(_LOOK_MS)
             if self._ready():
-                return True
-        return False
+                return
+        raise SensorError(MODEL, "not ready")
