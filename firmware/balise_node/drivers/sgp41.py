@@ -1,13 +1,13 @@
 """SGP41 (and SGP40, without NOx): ticks of volatile organic compounds and nitrogen oxides over I2C, and their index.
 
-DS = Sensirion "Datasheet SGP41", version 1.0 (2021-08); SGP40: "Datasheet SGP40", version 1.0 (2020-07). Promises ticks
-of a hot plate: each sample measures twice and keeps the second. Ticks rise with the logarithm of a resistance, and tell
-nothing by themselves. The index (_gas_index.py) needs a sample every 1 to 10 s: it is given when the node's period_s
-is 10 or less, from 45 s after the start on; else it is None, and the ticks are there for whoever wants to compute.
-The index is of this sensor's own last day: 100 (VOC) or 1 (NOx) is usual, not clean, and no two sensors compare.
-Leaves to others the air's humidity and temperature: the chip is told 50 % and 25 Cel, which switches its own
-compensation off (DS 3.3). The plate stays hot between samples: cold, it would have to be conditioned anew, and the
-index would start again.
+DS = Sensirion "Datasheet SGP41", version 1.0 (2021-12), by the names of its sections; SGP40: "Datasheet SGP40", version
+1.0 (2020-07). Promises ticks of a hot plate: each sample measures twice and keeps the second. Ticks rise with the
+logarithm of a resistance, and tell nothing by themselves. The index (_gas_index.py) needs a sample every 1 to 10 s: it
+is given when the node's period_s is 10 or less, from 45 s after the start on; else it is None, and the ticks are there
+for whoever wants to compute. The index is of this sensor's own last day: 100 (VOC) or 1 (NOx) is usual, not clean, and
+no two sensors compare. Leaves to others the air's humidity and temperature: the chip is told 50 % and 25 Cel, which
+switches its own compensation off. The plate stays hot between samples: cold, it would have to be conditioned anew, and
+the index would start again.
 """
 
 from balise_node.drivers._sensirion import Commands
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 MODEL = "sgp41"
 
-_MEASURE, _MEASURE_40 = 0x2619, 0x260F  # DS 3.1; SGP40 3.1
-_MEASURE_MS = 51  # DS 3.1: at most 50 ms
+_MEASURE, _MEASURE_40 = 0x2619, 0x260F  # DS "measure raw signals"; SGP40 3.1
+_MEASURE_MS = 51  # DS "measure raw signals": at most 50 ms
 _HEAT_MS = 170  # github.com/Sensirion/gas-index-algorithm, low-power example: from cold to a measurement of use
 _CONDITION = 0x2612
-_CONDITION_MS = 7000  # DS 3.1: 10 s is advised, more destroys the NOx pixel; a Pico's watchdog bites after 8 s
-_FEATURES, _IS_40 = 0x202F, 0x0020  # DS 3.4: 0x0040 in the lowest nine bits is an SGP41; SGP40: 0x0020
-_USUAL_AIR = (0x8000, 0x6666)  # DS 3.3: 50 %RH, 25 Cel
+_CONDITION_MS = 7000  # DS "execute conditioning": 10 s is advised, more destroys; a Pico's watchdog bites at 8 s
+_FEATURES, _IS_40 = 0x202F, 0x0020  # the lowest nine bits: 0040 is an SGP41 (ESPHome, sgp4x.h)
+_USUAL_AIR = (0x8000, 0x6666)  # DS "measure raw signals": 50 %RH, 25 Cel
 _BOOT_MS = 1  # DS 2.2: 0.6 ms
 _NO_TICKS = 65000  # _gas_index.py: the algorithm takes those between 0 and here
 _LONGEST_PACE_S = 10

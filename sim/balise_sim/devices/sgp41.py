@@ -1,8 +1,9 @@
 """SGP41 (or SGP40) gas sensor on the wire: conditioning, raw signals of a hot plate, self-test, feature set, serial.
 
-DS = Sensirion "Datasheet SGP41", version 1.0 (2021-08); SGP40: "Datasheet SGP40", version 1.0 (2020-07). Not specified,
-so chosen here: a plate that is hot for less than 170 ms gives a fifth too few ticks; a NOx pixel whose conditioning was
-held for more than 10 s gives 65535 for ever; the compensation of humidity moves nothing. Not played: the general call.
+DS = Sensirion "Datasheet SGP41", version 1.0 (2021-12), by the names of its sections; SGP40: "Datasheet SGP40", version
+1.0 (2020-07). Not specified, so chosen here: a plate that is hot for less than 170 ms gives a fifth too few ticks; a
+NOx pixel whose conditioning was held for more than 10 s gives 65535 for ever; the compensation of humidity moves
+nothing. Not played: the general call.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,11 +12,11 @@ from typing import ClassVar
 from balise_sim.devices._command import Command, CommandDevice
 from balise_sim.devices.base import Nack, Quantity
 
-HEAT_US, CONDITION_US = 170_000, 10_000_000  # the maker's low-power example; DS 3.1
+HEAT_US, CONDITION_US = 170_000, 10_000_000  # the maker's low-power example; DS conditioning
 QUIET_US = 1_000_000  # for the fault that loses the state
 COLD = 0.8
 BURNT = 0xFFFF
-FEATURES = {"sgp40": 0x3220, "sgp41": 0x0240}  # DS 3.4: the lowest nine bits
+FEATURES = {"sgp40": 0x3220, "sgp41": 0x0240}  # the lowest nine bits (ESPHome, sgp4x.h)
 ONLY = {0x260F: "sgp40", 0x2612: "sgp41", 0x2619: "sgp41"}  # commands that the other chip does not have
 
 
@@ -59,7 +60,7 @@ class Model(CommandDevice):
             raise Nack(f"an {self._variant} has no {code:04x}")
 
     def _voc(self, at_us: int) -> int:
-        """Starts the plate if it is cold (DS 3.1)."""
+        """Starts the plate if it is cold (DS raw signals)."""
         self._hot_us = at_us if self._hot_us is None else self._hot_us
         return self._ticks("voc_raw", at_us)
 
@@ -82,7 +83,7 @@ class Model(CommandDevice):
         return (self._voc(at_us),)
 
     def _self_test(self, words: Sequence[int], at_us: int) -> Sequence[int]:
-        """DS 3.2: bit 0 is the VOC pixel, bit 1 the NOx pixel."""
+        """DS self-test: bit 0 is the VOC pixel, bit 1 the NOx pixel."""
         burnt = self.is_burnt or self.has("conditioned_too_long")
         return (0xD400 | (2 if burnt else 0),)
 
@@ -96,11 +97,11 @@ class Model(CommandDevice):
         return self.SERIAL
 
     COMMANDS: ClassVar[Mapping[int, Command]] = {
-        0x2612: Command(_condition, 50_000, "DS 3.1", words=2),
-        0x2619: Command(_measure, 50_000, "DS 3.1", words=2),
+        0x2612: Command(_condition, 50_000, "DS conditioning", words=2),
+        0x2619: Command(_measure, 50_000, "DS raw signals", words=2),
         0x260F: Command(_measure_40, 30_000, "SGP40 3.1", words=2),
-        0x280E: Command(_self_test, 320_000, "DS 3.2"),
-        0x3615: Command(_heater_off, 1_000, "DS 3.1"),
-        0x202F: Command(_features, 1_000, "DS 3.4"),
-        0x3682: Command(_serial, 1_000, "DS 3.4"),
+        0x280E: Command(_self_test, 320_000, "DS self-test"),
+        0x3615: Command(_heater_off, 1_000, "DS heater off"),
+        0x202F: Command(_features, 1_000, "DS commands"),
+        0x3682: Command(_serial, 1_000, "DS commands"),
     }
