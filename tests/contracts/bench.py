@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from balise_sim.devices.base import DeviceModel, I2CDevice, Nack, UARTDevice
+from balise_sim.devices.base import BusStuck, DeviceModel, I2CDevice, Nack, UARTDevice
 
 I2C_BYTE_US = 25  # nine bits at 400 kHz, and a little
+I2C_TIMEOUT_US = 50_000  # machine.I2C's default: so long it lets a chip hold the clock
 T = TypeVar("T")
 RXBUF_BYTES = 256  # machine.UART's default on esp32 and rp2: what does not fit is lost
 
@@ -68,7 +69,10 @@ class BenchI2C:
 
     def _transfer(self, addr: int, count: int, act: Callable[[int], T]) -> T:
         self._bench.calls += 1
-        self._bench.now_us += I2C_BYTE_US * (count + 1)
+        held_us = self._device.hold_us(self._bench.now_us) if addr == self._device.address else 0
+        self._bench.now_us += min(held_us, I2C_TIMEOUT_US) + I2C_BYTE_US * (count + 1)
+        if held_us > I2C_TIMEOUT_US:
+            raise OSError(BusStuck.errno, f"{addr} holds the clock")
         try:
             if addr != self._device.address:
                 raise Nack(f"nobody at {addr}")

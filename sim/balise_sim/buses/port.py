@@ -10,7 +10,7 @@ from balise_sim.devices.base import DeviceModel
 
 ANY_PIN = 255
 SECOND_US = 1_000_000
-EINVAL, ENODEV = 22, 19
+EINVAL, ENODEV, ETIMEDOUT = 22, 19, 110
 PUSH_BYTES = 1024  # what one reply to WAIT brings of one port
 
 
