@@ -1,21 +1,14 @@
-"""An SPS30 behind its connector: modes, values once a second, fan cleaning, the status register.
+"""What the SPS30 is on both of its buses: what it measures, how it sends that, and its faults.
 
-UART and I2C are shells around it. DS = Sensirion "SPS30 Datasheet" version 2.0 (2023-06). Firmware is 2.2. Values are
-right from the first one on: the start-up time of DS 1.1 is how long noise is averaged, and these have none. Not
-specified, so chosen here: a stopped fan or a weak laser leaves the values as they are; time asleep does not count
-towards the next cleaning.
+DS = Sensirion "SPS30 Datasheet" version 2.0 (2023-06). Firmware is 2.2.
 """
 
 import struct
 from collections.abc import Mapping
-from typing import Protocol
 
+from balise_sim.devices._seconds import Engine, Trouble, World
 from balise_sim.devices.base import Quantity
 
-SECOND_US = 1_000_000  # DS 1.1, 4.1: new readings every second
-CLEANING_US = 10_000_000  # DS 4.2
-START_UP_US = 3_000_000  # DS 4.4: so long the fan's speed is not looked at
-WEEK_S = 604_800  # DS 4.2: default interval of cleaning
 FLOATS, INTEGERS = 3, 5  # DS 4.3
 FAN, LASER, SPEED = 1 << 4, 1 << 5, 1 << 21  # DS 4.4
 ERRORS = FAN | LASER  # DS 4.4: the other one is a warning
@@ -38,100 +31,22 @@ FAULTS = {
     "laser_current": "the laser's current is out of range: bit 5 of the status",
     "reserved_bits": "reserved bits of the status are set",
 }
-DISTURBED = {"fan_stopped": FAN, "fan_speed": SPEED, "laser_current": LASER}
+TROUBLES = {  # DS 4.4
+    "fan_stopped": Trouble(FAN),
+    "laser_current": Trouble(LASER, ends=True),
+    "fan_speed": Trouble(SPEED, ends=True, of_speed=True),
+}
 
 
-class World(Protocol):
-    """What the engine asks of its device model."""
-
-    def measure(self, name: str, at_us: int) -> float: ...
-    def has(self, fault: str) -> bool: ...
+def engine(world: World) -> Engine:
+    return Engine(world, tuple(CHANNELS), TROUBLES)
 
 
-class Engine:
-    """The sensor itself. Every call is handed a time that does not go back."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self.interval_s = WEEK_S  # DS 4.2: kept without power
-        self.power_up(0)
-
-    def power_up(self, now_us: int) -> None:
-        """DS 4.1: idle mode."""
-        self.mode = "idle"
-        self.format = FLOATS
-        self.status = 0
-        self._fan_us = 0  # how long the fan has run since it was cleaned
-        self._new: list[float] | None = None
-        self._latest: list[float] | None = None
-        self._begin(now_us)
-
-    def _begin(self, now_us: int) -> None:
-        self._started_us = now_us
-        self._seconds = 0
-        self._due = False  # whether a second has ended whose values are not taken yet
-        self._wrong = dict.fromkeys(DISTURBED, 0)
-        self._cleaned_us = now_us  # the end of the last cleaning
-
-    def start(self, output: int, now_us: int) -> None:
-        """From idle mode only (DS 4.1)."""
-        self.mode, self.format = "measuring", output
-        self._new = self._latest = None
-        self._begin(now_us)
-
-    def stop(self, now_us: int) -> None:
-        self.settle(now_us)
-        self.mode = "idle"
-
-    def clean(self, now_us: int) -> None:
-        """DS 4.2; while it measures."""
-        self.settle(now_us)
-        self._cleaned_us = now_us + CLEANING_US
-        self._fan_us = 0
-
-    def settle(self, now_us: int) -> None:
-        """Lives through the seconds up to now."""
-        if self.mode != "measuring":
-            return
-        while self._seconds < (now_us - self._started_us) // SECOND_US:
-            self._seconds += 1
-            self._second(self._started_us + self._seconds * SECOND_US)
-        at_us = self._started_us + self._seconds * SECOND_US
-        if self._due and at_us > self._cleaned_us and not self._world.has("no_new_values"):
-            self._latest = self._new = [self._world.measure(name, at_us) for name in CHANNELS]
-        self._due = False
-
-    def _second(self, at_us: int) -> None:
-        self._due = True
-        self._fan_us += SECOND_US
-        for fault, bit in DISTURBED.items():
-            self._wrong[fault] = self._wrong[fault] + 1 if self._world.has(fault) else 0
-            if bit == SPEED and (at_us - self._started_us <= START_UP_US or at_us <= self._cleaned_us):
-                self._wrong[fault] = 0
-            if self._wrong[fault] >= 2:  # DS 4.4: twice in succession
-                self.status |= bit
-            elif bit != FAN:  # DS 4.4: all but this one end by themselves
-                self.status &= ~bit
-        if 0 < self.interval_s * SECOND_US <= self._fan_us:
-            self._cleaned_us = at_us + CLEANING_US
-            self._fan_us = 0
-
-    def take(self, now_us: int, again: bool = False) -> bytes:
-        """The new values in the format of start(), once; with `again` the latest; nothing where none are (DS 4.3)."""
-        self.settle(now_us)
-        found = self._latest if again else self._new
-        self._new = None
-        if found is None:
-            return b""
-        size_um = found[-1] * 1e6
-        if self.format == FLOATS:
-            return struct.pack(">10f", *found[:-1], size_um)
-        return struct.pack(">10H", *(round(value) for value in found[:-1]), round(size_um * 1000))
-
-    def has_new(self, now_us: int) -> bool:
-        self.settle(now_us)
-        return self._new is not None
-
-    def shown_status(self, now_us: int) -> int:
-        self.settle(now_us)
-        return self.status | (RESERVED if self._world.has("reserved_bits") else 0)
+def packed(values: Mapping[str, float] | None, output: int) -> bytes:
+    """DS 4.3; nothing where there are no values."""
+    if values is None:
+        return b""
+    *numbers, size_m = (values[name] for name in CHANNELS)
+    if output == FLOATS:
+        return struct.pack(">10f", *numbers, size_m * 1e6)
+    return struct.pack(">10H", *(round(number) for number in numbers), round(size_m * 1e9))

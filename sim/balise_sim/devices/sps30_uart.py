@@ -58,11 +58,12 @@ class Model(UARTDevice):
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__(seed)
-        self._engine = _sps30.Engine(self)
+        self._engine = _sps30.engine(self)
         self.reset(0)
 
     def reset(self, now_us: int) -> None:
         self._engine.power_up(now_us)
+        self._output = _sps30.FLOATS
         self._open_until_us = -1
 
     def receive(self, data: bytes, now_us: int) -> None:
@@ -113,7 +114,8 @@ class Model(UARTDevice):
     def _start(self, data: bytes, at_us: int) -> bytes | int:
         if data[0] != 1 or data[1] not in (_sps30.FLOATS, _sps30.INTEGERS):
             return WRONG_VALUE
-        self._engine.start(data[1], at_us)
+        self._output = data[1]
+        self._engine.start(at_us)
         return b""
 
     def _stop(self, data: bytes, at_us: int) -> bytes:
@@ -121,7 +123,8 @@ class Model(UARTDevice):
         return b""
 
     def _read(self, data: bytes, at_us: int) -> bytes:
-        return self._engine.take(at_us)
+        values, self._engine.new = self._engine.new, None
+        return _sps30.packed(values, self._output)
 
     def _sleep(self, data: bytes, at_us: int) -> bytes:
         self._engine.mode = "sleeping"
@@ -154,10 +157,11 @@ class Model(UARTDevice):
     def _status(self, data: bytes, at_us: int) -> bytes | int:
         if data[0] > 1:
             return WRONG_VALUE
-        shown = self._engine.shown_status(at_us).to_bytes(4, "big")
+        reserved = self.has("reserved_bits")
+        shown = self._engine.status | (_sps30.RESERVED if reserved else 0)
         if data[0]:
             self._engine.status = 0
-        return shown + bytes((STUFF if self.has("reserved_bits") else 0,))
+        return shown.to_bytes(4, "big") + bytes((STUFF if reserved else 0,))
 
     def _reset(self, data: bytes, at_us: int) -> bytes:
         return b""
