@@ -10,6 +10,47 @@ from balise_node.drivers._sensirion import Commands
 _STOP, _READY, _STATUS, _CLEAR = 0x0104, 0x0202, 0xD206, 0xD210
 PERIOD_MS = 1040  # SPS30 1.1: 1.00 +/- 0.04 s
 _LOOKS, _LOOK_MS = 5, 50
+_UNKNOWN, _UNKNOWN_SIGNED = 0xFFFF, 0x7FFF  # SEN5x 6.1.5
+
+
+def words_to_values(words: "list[int]") -> "list[int | None]":
+    """What SEN5x and SEN6x begin with (SEN5x 6.1.5), by the channels' scales, halves up; None where it is unknown.
+
+    Four masses in tenths, humidity in hundredths, temperature in two-hundredths, two indices in tenths; what comes after
+    them is as it is.
+    """
+    made: list[int | None] = []
+    for at, word in enumerate(words):
+        if word == (_UNKNOWN_SIGNED if 4 <= at < 8 else _UNKNOWN):
+            made.append(None)
+            continue
+        if 4 <= at < 8 and word & 0x8000:
+            word -= 0x10000
+        made.append((word + 1) >> 1 if at == 5 else (word + 5) // 10 if at in (6, 7) else word)
+    return made
+
+
+def flagged(
+    made: "list[int | None]",
+    status: int,
+    doubts: "tuple[tuple[int, tuple[int, ...], int], ...]",
+    restarted: "tuple[int, ...]",
+) -> "dict[int, int]":
+    """QARTOD flags of the values that are there: by (bits of the status, positions, flag), the worst one counts.
+
+    `restarted` are those that have not had their start-up time since the power came back.
+    """
+    flags = {at: 3 for at in restarted if made[at] is not None}
+    for bits, positions, flag in doubts:
+        for at in positions:
+            if status & bits and made[at] is not None:
+                flags[at] = max(flag, flags.get(at, 0))
+    return flags
+
+
+def strings(words: "list[int]") -> str:
+    """ASCII, two letters a word, ended by zero."""
+    return "".join([chr(byte) for word in words for byte in (word >> 8, word & 0xFF) if byte])
 
 
 class Particles(Commands):

@@ -8,7 +8,7 @@ needs clean() once a week (DS 4.2).
 """
 
 from balise_node.drivers import _sps30
-from balise_node.drivers._particles import Particles
+from balise_node.drivers._particles import Particles, strings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ class Sensor:
 
     def serial_number(self) -> str:
         """DS 6.3.9."""
-        words = self._chip.ask(_SERIAL, 16, _WAIT_MS)
-        return "".join([chr(byte) for word in words for byte in (word >> 8, word & 0xFF) if byte])
+        return strings(self._chip.ask(_SERIAL, 16, _WAIT_MS))
 
     def version(self) -> "tuple[int, int]":
         """Firmware major and minor (DS 6.3.10)."""
