@@ -16,8 +16,8 @@ _UNKNOWN, _UNKNOWN_SIGNED = 0xFFFF, 0x7FFF  # SEN5x 6.1.5
 def words_to_values(words: "list[int]") -> "list[int | None]":
     """What SEN5x and SEN6x begin with (SEN5x 6.1.5), by the channels' scales, halves up; None where it is unknown.
 
-    Four masses in tenths, humidity in hundredths, temperature in two-hundredths, two indices in tenths; what comes after
-    them is as it is.
+    Four masses in tenths, humidity in hundredths, temperature in two-hundredths, two indices in tenths; what comes
+    after them is as it is.
     """
     made: list[int | None] = []
     for at, word in enumerate(words):
