@@ -4,8 +4,8 @@ A vector file (tests/node/vectors/<model>.json) has "answers" and "registers" th
 
     why        what is tried, unique in the file
     from       where the expectation comes from
-    answers    {hex written: hex that comes back}, added to the file's; a list of hex strings comes in that many reads;
-               null: what is written so is not acknowledged (I2C)
+    answers    {hex written: hex that comes back}, added to the file's. UART: a list of hex strings comes in that many
+               reads. I2C: a list is one answer for each time that it is written, then its last; null is no acknowledge
     registers  {hex number: hex bytes from there on}, added to the file's; a list is read one after the other, then its
                last; a chip without registers does not acknowledge
     options    for the driver's constructor
@@ -27,7 +27,7 @@ class Tape:
     """Both shapes, machine.UART and machine.I2C, of a bus whose answers are written down; no bus has fewer methods."""
 
     def __init__(self, answers, registers):
-        self._answers = answers
+        self._answers = {key: list(value) if isinstance(value, list) else value for key, value in answers.items()}
         self._registers = {int(number, 16): listed(values) for number, values in registers.items()}
         self._pending = []
         self.sent = []
@@ -40,13 +40,10 @@ class Tape:
     def _take(self, data):
         self.calls += 1
         self.sent.append(bytes(data).hex())
-        answer = self._answers.get(self.sent[-1], [])
-        if answer is None:
-            raise OSError(19)
-        self._pending += listed(answer)
+        return self._answers.get(self.sent[-1], [])
 
     def write(self, data):
-        self._take(data)
+        self._pending += listed(self._take(data))
         return len(data)
 
     def read(self, nbytes=-1):
@@ -54,7 +51,12 @@ class Tape:
         return self._pending.pop(0) if self._pending else None
 
     def writeto(self, addr, buf, stop=True):
-        self._take(buf)
+        answer = self._take(buf)
+        if isinstance(answer, list) and answer:
+            answer = answer.pop(0) if len(answer) > 1 else answer[0]
+        if answer is None:
+            raise OSError(19)
+        self._pending = listed(answer)
         return len(buf)
 
     def readfrom(self, addr, nbytes, stop=True):
@@ -81,7 +83,7 @@ class Tape:
 
 def listed(values):
     """One hex string or several, as a list of bytes."""
-    return [bytes.fromhex(value) for value in (values if isinstance(values, list) else [values])]
+    return [bytes.fromhex(value) for value in (values if isinstance(values, list) else [values]) if value is not None]
 
 
 def merged(vectors, case, key):

@@ -143,8 +143,7 @@ def known_runs(model: str) -> list[bytes]:
     known: list[bytes] = []
     for case in vectors(model)["cases"]:
         for key in ("answers", "registers"):
-            found = merged(vectors(model), case, key).values()
-            known += [run for values in found if values is not None for run in listed(values) if run]
+            known += [run for values in merged(vectors(model), case, key).values() for run in listed(values) if run]
     return sorted(set(known))
 
 

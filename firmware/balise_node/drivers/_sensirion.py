@@ -36,8 +36,8 @@ class Commands:
         self._address = address
         self._boot_ms = boot_ms
 
-    def tell(self, command: int, wait_ms: int, words: "tuple[int, ...]" = ()) -> None:
-        """Sends a command with its arguments, and waits while the chip obeys."""
+    def tell(self, command: int, wait_ms: int, words: "tuple[int, ...]" = (), nack: str = "nack") -> None:
+        """Sends a command with its arguments, and waits while the chip obeys; `nack` names a chip that does not."""
         order = command.to_bytes(self.WIDTH, "big")
         for word in words:
             pair = word.to_bytes(2, "big")
@@ -47,8 +47,16 @@ class Commands:
             self._sleep_ms(self._boot_ms)
             errno = self._write(order)
         if errno:
-            raise SensorError(self._model, "bus stuck" if errno in _ETIMEDOUT else "nack", order)
+            raise SensorError(self._model, "bus stuck" if errno in _ETIMEDOUT else nack, order)
         self._sleep_ms(wait_ms)
+
+    def takes(self, command: int) -> bool:
+        """Sends a command, and says whether it was acknowledged."""
+        order = command.to_bytes(self.WIDTH, "big")
+        errno = self._write(order)
+        if errno in _ETIMEDOUT:
+            raise SensorError(self._model, "bus stuck", order)
+        return errno == 0
 
     def fetch(self, count: int) -> list[int]:
         """So many words of the answer that the chip holds ready."""

@@ -23,6 +23,7 @@ class Command(NamedTuple):
     where: str
     words: int = 0  # of argument
     measuring: bool = False  # is also taken while the chip measures by itself
+    asks: bool = False  # sent without argument it is a question: act is given no words
 
 
 def crc8(data: bytes) -> int:
@@ -89,7 +90,7 @@ class CommandDevice(I2CDevice):
             raise Nack(f"0x{self.address:02x} has no command {data.hex()}")
         self.admit(code, row)
         words = self._words(data[self.COMMAND_BYTES :])
-        if len(words) != row.words:
+        if len(words) != row.words and not (row.asks and not words):
             raise Nack(f"0x{self.address:02x} takes {row.words} words after {code:04x}, not {len(words)}")
         self._answer = b""
         self.busy_until_us = now_us + row.takes_us
