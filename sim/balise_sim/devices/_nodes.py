@@ -1,4 +1,4 @@
-"""What SEN5x and SEN6x have in common on the wire: words with checksums, a data-ready flag, unknown values, a status.
+"""What SEN5x and SEN6x have in common: a data-ready flag, unknown values, settings, VOC state, a status.
 
 DS = Sensirion "Datasheet SEN5x" version 2 (2022-03). Promises that an order that the mode does not allow does nothing
 and is acknowledged, as the maker's drivers describe it. Leaves to the models their commands, channels and status bits.
@@ -6,10 +6,10 @@ and is acknowledged, as the maker's drivers describe it. Leaves to the models th
 
 import struct
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
-from balise_sim.devices._command import CommandDevice
-from balise_sim.devices._seconds import Engine, Trouble
+from balise_sim.devices._command import Command, CommandDevice
+from balise_sim.devices._seconds import SECOND_US, Engine, Trouble
 from balise_sim.devices.base import Quantity
 
 UNKNOWN, UNKNOWN_SIGNED = 0xFFFF, 0x7FFF  # DS 6.1.5 and the maker's driver
@@ -33,6 +33,39 @@ TROUBLES = {  # DS 5.4
     "gas_error": Trouble(1 << 7),
 }
 
+TUNING = (
+    (100, 12, 12, 180, 50, 230),
+    (1, 12, 12, 720, 50, 230),
+)  # DS 6.1.8, 6.1.9: of VOC and NOx, as they leave the maker
+TUNING_LIMITS = ((1, 250), (1, 1000), (1, 1000), (0, 3000), (10, 5000), (1, 1000))
+
+
+class Setting(NamedTuple):
+    """Words that an order sets and, without them, reads."""
+
+    usual: tuple[int, ...]  # after power on
+    limits: tuple[tuple[int, int], ...] = ()  # beyond them nothing happens
+    idle_only: bool = False
+
+
+def readers(settings: Mapping[int, Setting]) -> dict[int, Command]:
+    def reader(code: int) -> Command:
+        return Command(lambda model, words, at_us: model.settings[code], 20_000, "DS 6.1.6 to 6.1.10")
+
+    return {code: reader(code) for code in settings}
+
+
+def writers(settings: Mapping[int, Setting]) -> dict[int, Command]:
+    def writer(code: int, row: Setting) -> Command:
+        def act(model: "NodeDevice", words: Sequence[int], at_us: int) -> None:
+            within = all(low <= word <= high for word, (low, high) in zip(words, row.limits, strict=False))
+            if within and (model.engine.mode == "idle" or not row.idle_only):
+                model.settings[code] = tuple(words)
+
+        return Command(act, 20_000, "DS 6.1.6 to 6.1.10", words=len(row.usual))
+
+    return {code: writer(code, row) for code, row in settings.items()}
+
 
 def text(letters: str) -> Sequence[int]:
     """32 bytes, ended by zero (DS 6.1.14)."""
@@ -43,8 +76,10 @@ class NodeDevice(CommandDevice):
     """A model has CHANNELS, COMMANDS and TROUBLES; `unknown` names what this part does not have."""
 
     TROUBLES: ClassVar[Mapping[str, Trouble]]
+    ROWS: ClassVar[Mapping[int, Setting]]
     SCALES: ClassVar[Mapping[str, int]]  # channel to its factor on the wire, in the order of sending
     SIGNED: ClassVar[frozenset[str]] = frozenset(("humidity", "temperature", "voc_index", "nox_index"))
+    KEEPS_VOC_STATE: ClassVar[bool] = False  # over stop and start
     POWER_UP_US = 50_000  # DS table 8
     NOX_AFTER_US = 10_500_000  # since power on, by the maker's driver
     NAME = ""
@@ -58,6 +93,9 @@ class NodeDevice(CommandDevice):
     def reset(self, now_us: int) -> None:
         super().reset(now_us)
         self.engine.power_up(now_us)
+        self.settings = {code: row.usual for code, row in self.ROWS.items()}
+        self._learned = self._restored = 0
+        self._since_us: int | None = None
 
     def settle(self, now_us: int) -> None:
         self.engine.settle(now_us)
@@ -85,10 +123,24 @@ class NodeDevice(CommandDevice):
     def on_start(self, words: Sequence[int], at_us: int) -> None:
         if self.engine.mode == "idle":
             self.engine.start(at_us)
+            self._learned = self._restored or (self._learned if self.KEEPS_VOC_STATE else 0)
+            self._restored, self._since_us = 0, at_us
 
     def on_stop(self, words: Sequence[int], at_us: int) -> None:
         if self.engine.mode == "measuring":
+            self._learned, self._since_us = self._learning_s(at_us), None
             self.engine.stop(at_us)
+
+    def _learning_s(self, at_us: int) -> int:
+        return self._learned + (0 if self._since_us is None else (at_us - self._since_us) // SECOND_US)
+
+    def on_state(self, words: Sequence[int], at_us: int) -> Sequence[int]:
+        """DS 6.1.11. Not specified, so chosen here: how many seconds it has learned."""
+        return [self._learning_s(at_us) >> shift & 0xFFFF for shift in (48, 32, 16, 0)]
+
+    def set_state(self, words: Sequence[int], at_us: int) -> None:
+        if self.engine.mode == "idle":  # DS 6.1.11; it counts at the next start
+            self._restored = sum(word << shift for word, shift in zip(words, (48, 32, 16, 0), strict=True))
 
     def on_ready(self, words: Sequence[int], at_us: int) -> Sequence[int]:
         return (int(self.engine.new is not None),)

@@ -1,42 +1,40 @@
 """SEN55 environmental node: idle and two measuring modes, values, VOC state, fan cleaning, settings, status.
 
 DS = Sensirion "Datasheet SEN5x" version 2 (2022-03), firmware 2. With unknown=("nox_index",) it is a SEN54. The indices
-are what the world sets, whatever the algorithm has learned. Not specified, so chosen here: the VOC state counts the
-seconds learned; settings (temperature offset, warm start, tuning, acceleration) are kept, and change no value.
+are what the world sets, whatever the algorithm has learned. Not specified, so chosen here: settings (temperature
+offset, warm start, tuning, acceleration) are kept until power off, and change no value.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from balise_sim.devices._command import Command, CommandDevice
-from balise_sim.devices._nodes import FAULTS, HUMIDITY, INDEX, MASS, TEMPERATURE, TROUBLES, NodeDevice
+from balise_sim.devices._nodes import (
+    FAULTS,
+    HUMIDITY,
+    INDEX,
+    MASS,
+    TEMPERATURE,
+    TROUBLES,
+    TUNING,
+    TUNING_LIMITS,
+    NodeDevice,
+    Setting,
+    readers,
+    writers,
+)
 from balise_sim.devices._seconds import WEEK_S, Trouble
 from balise_sim.devices.base import Quantity
 
 CLEANING = 1 << 19  # DS 5.4
 PM = ("pm1", "pm2_5", "pm4", "pm10")
-DEFAULTS: Mapping[int, Sequence[int]] = {  # DS 6.1.6 to 6.1.10
-    0x60B2: (0, 0, 0),
-    0x60C6: (0,),
-    0x60D0: (100, 12, 12, 180, 50, 230),
-    0x60E1: (1, 12, 12, 720, 50, 230),
-    0x60F7: (0,),
+ROWS: Mapping[int, Setting] = {
+    0x60B2: Setting((0, 0, 0)),  # DS 6.1.6: temperature offset, slope, time constant
+    0x60C6: Setting((0,)),  # DS 6.1.7: warm start
+    0x60D0: Setting(TUNING[0], TUNING_LIMITS, idle_only=True),  # DS 6.1.8
+    0x60E1: Setting(TUNING[1], TUNING_LIMITS, idle_only=True),  # DS 6.1.9
+    0x60F7: Setting((0,), ((0, 2),)),  # DS 6.1.10: acceleration
 }
-TUNING = (0x60D0, 0x60E1)  # DS 6.1.8, 6.1.9: only in idle mode, and only within
-LIMITS = ((1, 250), (1, 1000), (1, 1000), (0, 3000), (10, 5000), (1, 1000))
-
-
-def setting(code: int) -> Callable[["Model", Sequence[int], int], Sequence[int]]:
-    return lambda model, words, at_us: model.settings[code]
-
-
-def set_to(code: int) -> Callable[["Model", Sequence[int], int], None]:
-    def act(model: "Model", words: Sequence[int], at_us: int) -> None:
-        within = all(low <= word <= high for word, (low, high) in zip(words, LIMITS, strict=False))
-        if code not in TUNING or (model.engine.mode == "idle" and within):
-            model.settings[code] = tuple(words)
-
-    return act
 
 
 class Model(NodeDevice):
@@ -49,6 +47,7 @@ class Model(NodeDevice):
     }
     REPORTS = {"sen5x_status": "bits 4 to 7, 19 and 21 of the status register"}  # noqa: RUF012
     FAULTS = CommandDevice.FAULTS | FAULTS | {"laser_current": "the laser's current is wrong: bit 5 of the status"}
+    ROWS = ROWS
     TROUBLES: ClassVar[Mapping[str, Trouble]] = {**TROUBLES, "laser_current": Trouble(1 << 5)}
     SCALES: ClassVar[Mapping[str, int]] = {  # DS 6.1.5
         **dict.fromkeys(PM, 10),
@@ -64,10 +63,7 @@ class Model(NodeDevice):
 
     def reset(self, now_us: int) -> None:
         super().reset(now_us)
-        self.settings = dict(DEFAULTS)
         self.engine.interval_s = WEEK_S  # DS 5.2
-        self._learned = self._restored = 0
-        self._since_us: int | None = None
         self._with_pm = True
 
     def is_known(self, name: str, at_us: int) -> bool:
@@ -75,37 +71,19 @@ class Model(NodeDevice):
 
     def _begin(self, with_pm: bool, at_us: int) -> None:
         """DS 5.1: from idle, or from the other mode, whose values go on."""
-        if self.engine.mode == "idle":
-            self.engine.start(at_us)
-            self._learned, self._restored, self._since_us = self._restored, 0, at_us
-        self._with_pm = with_pm
-        self.engine.new = None
+        if self.engine.mode == "idle" or self._with_pm != with_pm:
+            self.on_start((), at_us)
+            self._with_pm = with_pm
+            self.engine.new = None
 
     def _start(self, words: Sequence[int], at_us: int) -> None:
-        if self.engine.mode == "idle" or not self._with_pm:
-            self._begin(True, at_us)
+        self._begin(True, at_us)
 
     def _start_without_pm(self, words: Sequence[int], at_us: int) -> None:
-        if self.engine.mode == "idle" or self._with_pm:
-            self._begin(False, at_us)
-
-    def _stop(self, words: Sequence[int], at_us: int) -> None:
-        self._learned, self._since_us = self._learning(at_us), None
-        self.on_stop(words, at_us)
-
-    def _learning(self, at_us: int) -> int:
-        return self._learned + (0 if self._since_us is None else (at_us - self._since_us) // 1_000_000)
+        self._begin(False, at_us)
 
     def _read_values(self, words: Sequence[int], at_us: int) -> Sequence[int]:
         return self.sent(tuple(self.CHANNELS), at_us)
-
-    def _state(self, words: Sequence[int], at_us: int) -> Sequence[int]:
-        learned = self._learning(at_us)
-        return [learned >> shift & 0xFFFF for shift in (48, 32, 16, 0)]
-
-    def _set_state(self, words: Sequence[int], at_us: int) -> None:
-        if self.engine.mode == "idle":  # DS 6.1.11
-            self._restored = sum(word << shift for word, shift in zip(words, (48, 32, 16, 0), strict=True))
 
     def _clean(self, words: Sequence[int], at_us: int) -> None:
         if self.engine.mode == "measuring" and self._with_pm:
@@ -128,11 +106,11 @@ class Model(NodeDevice):
     COMMANDS: ClassVar[Mapping[int, Command]] = {  # DS table 12
         0x0021: Command(_start, 50_000, "DS 6.1.1"),
         0x0037: Command(_start_without_pm, 50_000, "DS 6.1.2"),
-        0x0104: Command(_stop, 200_000, "DS 6.1.3"),
+        0x0104: Command(NodeDevice.on_stop, 200_000, "DS 6.1.3"),
         0x0202: Command(NodeDevice.on_ready, 20_000, "DS 6.1.4"),
         0x03C4: Command(_read_values, 20_000, "DS 6.1.5"),
-        **{code: Command(setting(code), 20_000, "DS 6.1.6 to 6.1.10") for code in DEFAULTS},
-        0x6181: Command(_state, 20_000, "DS 6.1.11"),
+        **readers(ROWS),
+        0x6181: Command(NodeDevice.on_state, 20_000, "DS 6.1.11"),
         0x5607: Command(_clean, 20_000, "DS 6.1.12"),
         0x8004: Command(_interval, 20_000, "DS 6.1.13"),
         0xD014: Command(NodeDevice.on_name, 20_000, "DS 6.1.14"),
@@ -143,7 +121,7 @@ class Model(NodeDevice):
         0xD304: Command(NodeDevice.on_reset, 100_000, "DS 6.1.19"),
     }
     SETTINGS: ClassVar[Mapping[int, Command]] = {
-        **{code: Command(set_to(code), 20_000, "DS 6.1.6 to 6.1.10", words=len(DEFAULTS[code])) for code in DEFAULTS},
-        0x6181: Command(_set_state, 20_000, "DS 6.1.11", words=4),
+        **writers(ROWS),
+        0x6181: Command(NodeDevice.set_state, 20_000, "DS 6.1.11", words=4),
         0x8004: Command(_set_interval, 20_000, "DS 6.1.13", words=2),
     }

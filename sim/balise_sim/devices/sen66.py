@@ -5,11 +5,26 @@ the same. The indices are what the world sets. Not specified, so chosen here: ra
 of the index; settings are kept, and change no value; the heater changes nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from balise_sim.devices._command import Command, CommandDevice
-from balise_sim.devices._nodes import FAULTS, HUMIDITY, INDEX, MASS, TEMPERATURE, TROUBLES, UNKNOWN, NodeDevice
+from balise_sim.devices._nodes import (
+    FAULTS,
+    HUMIDITY,
+    INDEX,
+    MASS,
+    TEMPERATURE,
+    TROUBLES,
+    TUNING,
+    TUNING_LIMITS,
+    UNKNOWN,
+    NodeDevice,
+    Setting,
+    readers,
+    text,
+    writers,
+)
 from balise_sim.devices._seconds import CLEANING_US, Trouble
 from balise_sim.devices.base import Quantity
 
@@ -17,25 +32,17 @@ PM = ("pm1", "pm2_5", "pm4", "pm10")
 NUMBERS = ("n0_5_per_cm3", "n1_per_cm3", "n2_5_per_cm3", "n4_per_cm3", "n10_per_cm3")
 VALUES = (*PM, "humidity", "temperature", "voc_index", "nox_index", "co2")  # DS 4.8, in this order
 CO2_AFTER_US = 6_000_000  # since power on, by the maker's driver
-DEFAULTS: Mapping[int, Sequence[int]] = {  # DS 4.8: self-calibration on, 1013 hPa, 0 m
-    0x6711: (1,),
-    0x6720: (1013,),
-    0x6736: (0,),
+ROWS: Mapping[int, Setting] = {  # DS 4.8
+    0x60D0: Setting(TUNING[0], TUNING_LIMITS, idle_only=True),
+    0x60E1: Setting(TUNING[1], TUNING_LIMITS, idle_only=True),
+    0x6711: Setting((1,), ((0, 1),)),  # self-calibration of CO2
+    0x6720: Setting((1013,), ((700, 1200),)),  # pressure in hPa
+    0x6736: Setting((0,), ((0, 3000),)),  # altitude in m
 }
-LIMITS: Mapping[int, tuple[int, int]] = {0x6711: (0, 1), 0x6720: (700, 1200), 0x6736: (0, 3000)}
-
-
-def setting(code: int) -> Callable[["Model", Sequence[int], int], Sequence[int]]:
-    return lambda model, words, at_us: model.settings[code]
-
-
-def set_to(code: int) -> Callable[["Model", Sequence[int], int], None]:
-    def act(model: "Model", words: Sequence[int], at_us: int) -> None:
-        low, high = LIMITS[code]
-        if low <= words[0] <= high:
-            model.settings[code] = tuple(words)
-
-    return act
+HIDDEN: Mapping[int, Setting] = {  # DS 4.8: these can be set, but not read
+    0x60B2: Setting((0, 0, 0, 0)),  # temperature offset, slope, time constant, slot
+    0x6100: Setting((0, 0, 0, 0)),  # acceleration
+}
 
 
 class Model(NodeDevice):
@@ -57,6 +64,8 @@ class Model(NodeDevice):
             "pm_error": "the particle part inside fails: bit 11 of the status, its values as they are",
         }
     )
+    ROWS: ClassVar[Mapping[int, Setting]] = {**ROWS, **HIDDEN}
+    KEEPS_VOC_STATE = True
     TROUBLES: ClassVar[Mapping[str, Trouble]] = {
         **TROUBLES,
         "co2_error": Trouble(1 << 9),
@@ -77,7 +86,6 @@ class Model(NodeDevice):
 
     def reset(self, now_us: int) -> None:
         super().reset(now_us)
-        self.settings = dict(DEFAULTS)
         self._cleaning_until_us = now_us
 
     def is_known(self, name: str, at_us: int) -> bool:
@@ -115,6 +123,9 @@ class Model(NodeDevice):
     def _heated(self, words: Sequence[int], at_us: int) -> Sequence[int]:
         return self.sent(("humidity", "temperature"), at_us)
 
+    def _product_type(self, words: Sequence[int], at_us: int) -> Sequence[int]:
+        return text("00085300")
+
     def _version(self, words: Sequence[int], at_us: int) -> Sequence[int]:
         return (0x0400,)
 
@@ -126,10 +137,12 @@ class Model(NodeDevice):
         0x0316: Command(_numbers, 20_000, "DS 4.8"),
         0x0405: Command(_raw, 20_000, "DS 4.8"),
         0x5607: Command(_clean, 20_000, "DS 4.8"),
+        0x6181: Command(NodeDevice.on_state, 20_000, "DS 4.8"),
         0x6707: Command(_calibrate, 500_000, "DS 4.8", words=1),
-        **{code: Command(setting(code), 20_000, "DS 4.8") for code in DEFAULTS},
+        **readers(ROWS),
         0x6765: Command(_heat, 20_000, "DS 4.8"),
         0x6790: Command(_heated, 20_000, "DS 4.8"),
+        0xD002: Command(_product_type, 20_000, "DS 4.8"),
         0xD014: Command(NodeDevice.on_name, 20_000, "DS 4.8"),
         0xD033: Command(NodeDevice.on_serial, 20_000, "DS 4.8.19"),
         0xD100: Command(_version, 20_000, "DS 4.8"),
@@ -138,5 +151,6 @@ class Model(NodeDevice):
         0xD304: Command(NodeDevice.on_reset, 1_200_000, "DS 4.8"),
     }
     SETTINGS: ClassVar[Mapping[int, Command]] = {
-        code: Command(set_to(code), 20_000, "DS 4.8", words=1) for code in DEFAULTS
+        **writers({**ROWS, **HIDDEN}),
+        0x6181: Command(NodeDevice.set_state, 20_000, "DS 4.8", words=4),
     }
