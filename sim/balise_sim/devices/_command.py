@@ -50,6 +50,7 @@ class CommandDevice(I2CDevice):
     """A model has COMMANDS, and what is_measuring(), settle() and admit() say of it; reset() begins with its own."""
 
     COMMANDS: ClassVar[Mapping[int, Command]]
+    SETTINGS: ClassVar[Mapping[int, Command]] = {}  # what a command that reads does when it comes with arguments
     COMMAND_BYTES: ClassVar[int] = 2
     POWER_UP_US: ClassVar[int] = 1_000
     HOLDS_CLOCK: ClassVar[bool] = False  # what comes while a command is done is held instead of not acknowledged
@@ -85,7 +86,8 @@ class CommandDevice(I2CDevice):
     def on_write(self, data: bytes, now_us: int) -> None:
         self._be_free(now_us)
         code = int.from_bytes(data[: self.COMMAND_BYTES], "big")
-        row = self.COMMANDS.get(code)
+        rows = self.SETTINGS if code in self.SETTINGS and len(data) > self.COMMAND_BYTES else self.COMMANDS
+        row = rows.get(code)
         if row is None or len(data) < self.COMMAND_BYTES:
             raise Nack(f"0x{self.address:02x} has no command {data.hex()}")
         self.admit(code, row)
