@@ -6,7 +6,8 @@ A vector file (tests/node/vectors/<model>.json) has "answers" and "registers" th
     from       where the expectation comes from
     answers    {hex written: hex that comes back}, added to the file's; a list of hex strings comes in that many reads
     registers  {hex number: hex bytes from there on}, added to the file's; a list is read one after the other, then its
-               last; a chip without registers does not acknowledge
+               last; a chip without registers does not acknowledge (I2C), or gives no presence pulse (1-Wire)
+    microvolts what an analogue pin shows, one read after the other, then the last; a case's instead of the file's
     options    for the driver's constructor
     sample     what wake() and then sample() give, or
     flags      with it: {channel: QARTOD flag} as the sensor judges that sample; none when left out
@@ -23,9 +24,12 @@ from balise_node.drivers import SensorError, load
 
 
 class Tape:
-    """Both shapes, machine.UART and machine.I2C, of a bus whose answers are written down; no bus has fewer methods."""
+    """All shapes in which a bus is handed, with its answers written down; no bus has fewer methods."""
 
-    def __init__(self, answers, registers):
+    present = True
+
+    def __init__(self, answers, registers, microvolts=()):
+        self._microvolts = list(microvolts)
         self._answers = answers
         self._registers = {int(number, 16): listed(values) for number, values in registers.items()}
         self._pending = []
@@ -74,6 +78,26 @@ class Tape:
                 return run[memaddr - start : memaddr - start + nbytes]
         raise OSError(5)
 
+    def reset(self, required=False):
+        self.calls += 1
+        return self.present
+
+    def readinto(self, buf):
+        """As onewire.OneWire: where nobody answers, the line reads as ones."""
+        data = (self.read() or b"") + b"\xff" * len(buf)
+        buf[:] = data[: len(buf)]
+
+    def crc8(self, data):
+        crc = 0
+        for byte in data:
+            for bit in range(8):
+                crc = crc >> 1 ^ (0x8C if (crc ^ byte >> bit) & 1 else 0)
+        return crc
+
+    def read_uv(self):
+        self.calls += 1
+        return self._microvolts.pop(0) if len(self._microvolts) > 1 else self._microvolts[0]
+
 
 def listed(values):
     """One hex string or several, as a list of bytes."""
@@ -89,7 +113,9 @@ def merged(vectors, case, key):
 def play(model, vectors, case):
     """The outcome of one case: its sample or its error, and what went over the bus."""
     silent = case.get("registers") == {}
-    tape = Tape(merged(vectors, case, "answers"), {} if silent else merged(vectors, case, "registers"))
+    microvolts = case.get("microvolts", vectors.get("microvolts", ()))
+    tape = Tape(merged(vectors, case, "answers"), {} if silent else merged(vectors, case, "registers"), microvolts)
+    tape.present = not silent
     sensor = load(model)(tape, tape.sleep_ms, **case.get("options", {}))
     outcome = {"why": case["why"], "calls_before_wake": tape.calls}
     try:

@@ -130,7 +130,9 @@ class TestBme280:
         assert self.registers(model, 0xF7, 8, 20 * SECOND_US + 7_999) == b"\x80\0\0\x80\0\0\x80\0"
         assert self.registers(model, 0xF3, 2, 20 * SECOND_US + 8_000) == b"\x00\x24"
         data = self.registers(model, 0xF7, 8, 90 * SECOND_US)
-        assert bme280.TRIM.fine_temperature(int.from_bytes(data[3:6], "big") >> 4) / 5120 == pytest.approx(20.008, abs=0.01)
+        assert bme280.TRIM.fine_temperature(int.from_bytes(data[3:6], "big") >> 4) / 5120 == pytest.approx(
+            20.008, abs=0.01
+        )
 
     def test_humidity_oversampling_counts_only_behind_the_other_register(self) -> None:
         """DS 5.4.3."""
