@@ -306,6 +306,7 @@ def test_bytes_do_not_depend_on_who_looks_when(model: str, looks_us: list[int]) 
 @pytest.mark.parametrize("model", I2CS)
 def test_another_address_is_not_answered(model: str) -> None:
     rig = Rig(model)
+    rig.sensor = rig.driver(rig.bus, rig.bench.sleep_ms, address=rig.device.address ^ 1)
     with pytest.raises(SensorError) as told:
-        rig.driver(rig.bus, rig.bench.sleep_ms, address=rig.device.address ^ 1).wake()
+        rig.read()
     assert told.value.what == "nack"

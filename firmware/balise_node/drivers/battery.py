@@ -1,10 +1,10 @@
 """A battery's voltage through a divider of two resistors, at an analogue pin.
 
-DS = Espressif ESP32 series data sheet v4.7, 4.1.2 "ADC", and RP2040 data sheet, 4.9. Promises the mean of the
-middle half of sixteen readings, so that a spike of the radio does not count. Leaves the divider's own error to whoever measures it.
-An ESP32 tells 150 to 2450 mV at the pin well (DS, 11 dB of attenuation), up to 3.05 V badly (flag 3), the rest not at
-all; it is noisy, and its readings of one voltage differ by some 20 mV. An RP2040 has no read_uv(), and takes its supply
-of 3.3 V for the reference.
+DS = Espressif ESP32 series data sheet v4.7, 4.1.2 "ADC", and RP2040 data sheet, 4.9. Promises the mean of the middle
+half of sixteen readings, so that a spike of the radio does not count. Leaves the divider's own error to whoever
+measures it. An ESP32 tells 150 to 2450 mV at the pin well (DS, 11 dB of attenuation), up to 3.05 V badly (flag 3), the
+rest not at all; it is noisy: its readings of one voltage differ by some 20 mV. An RP2040 has no read_uv(), and takes
+its supply of 3.3 V for the reference.
 """
 
 from balise_node.drivers import SensorError

@@ -80,11 +80,12 @@ class Sensor:
         self._bus.write(order)
 
     def _answer(self, count: int) -> bytes:
-        data = bytearray(count)
-        self._bus.readinto(data)
+        buffer = bytearray(count)
+        self._bus.readinto(buffer)
+        data = bytes(buffer)
         if not any(data):
             raise SensorError(MODEL, "bus stuck", data)
         if self._bus.crc8(data):
             what = "silent" if data == b"\xff" * count else "checksum"  # nobody pulled the line low
             raise SensorError(MODEL, what, data)
-        return bytes(data)
+        return data

@@ -32,14 +32,16 @@ def humidity_pct(adc: float, t_fine: float) -> float:
 class Model(PressureChip):
     CHIP_ID, SOLD_AS = 0x60, 0x58  # DS 5.4.1; BST-BMP280-DS001 4.3.1
     TRIM = TRIM
-    CHANNELS: ClassVar[Mapping[str, Quantity]] = PressureChip.CHANNELS | {  # DS table 2
+    CHANNELS: ClassVar[Mapping[str, Quantity]] = {  # DS table 2
+        **PressureChip.CHANNELS,
         "humidity": Quantity(0.0, 100.0, 0.008, 60.0),
     }
     FAULTS = PressureChip.FAULTS | {
         "wrong_chip": "a BMP280 (id 58) sold as BME280: no humidity",
         "humidity_stuck": "humidity stays at 100 %, as after condensation",
     }
-    REGISTERS: ClassVar[Mapping[int, Register]] = PressureChip.REGISTERS | {
+    REGISTERS: ClassVar[Mapping[int, Register]] = {
+        **PressureChip.REGISTERS,
         ID: Register(0x60, "r", "DS 5.4.1"),
         CTRL_HUM: Register(0x00, "rw", "DS 5.4.3"),
         HUMIDITY: Register(0x80, "r", "DS 5.3"),

@@ -20,6 +20,7 @@ class Model(PressureChip):
     FAULTS = PressureChip.FAULTS | {
         "wrong_chip": "a BME280 (id 60) sold as BMP280",
     }
-    REGISTERS: ClassVar[Mapping[int, Register]] = PressureChip.REGISTERS | {
+    REGISTERS: ClassVar[Mapping[int, Register]] = {
+        **PressureChip.REGISTERS,
         ID: Register(0x58, "r", "DS 4.3.1"),
     }
