@@ -62,9 +62,9 @@ _I2C = (
     ("sda", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to SDA"),
     ("scl", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to SCL"),
     ("address", int, 0, 0, 119, "the sensor's address, 8 to 119, or leave it out for the model's usual one"),
-    ("shunt_milliohm", int, 0, 1, 10000, "the shunt's milliohms, or leave it out for the usual 100"),
     ("freq_hz", int, 100000, 10000, 400000, "the bus speed in Hz, 100000 unless the wires are short"),
 )
+_SHUNT = (("shunt_milliohm", int, 0, 1, 10000, "the shunt's milliohms, or leave it out for the usual 100"),)
 _SPI = (
     ("spi", int, _REQUIRED, 0, 2, "the number of the SPI bus, 0 to 2"),
     ("sck", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to SCK"),
@@ -89,7 +89,7 @@ _ADC = (
     ("ratio_milli", int, 1000, 1000, 100000, "the divider's ratio in thousandths: 2000 for two equal resistors"),
 )
 _KINDS = ("uart", "i2c", "spi", "i2s", "onewire", "adc")
-_BUSES = (_UART, _I2C, _SPI, _I2S, _ONEWIRE, _ADC)
+_BUSES = (_UART, _I2C + _SHUNT, _SPI, _I2S, _ONEWIRE, _ADC)
 _PINS = ("tx", "rx", "sda", "scl", "sck", "mosi", "miso", "cs", "ws", "sd")
 # Keys that stand in manuals and examples: whoever reads those could read and forge this node's frames.
 _PLACEHOLDERS = (
