@@ -62,7 +62,7 @@ class Calibration:
         """Temperature in 1/5120 Cel, which the other formulas need."""
         t1, t2, t3 = self._t
         var = (adc >> 3) - (t1 << 1)
-        return ((var * t2) >> 11) + (((((var >> 1) * (var >> 1)) >> 12) * (t3 << 4)) >> 14)
+        return int(((var * t2) >> 11) + (((((var >> 1) * (var >> 1)) >> 12) * (t3 << 4)) >> 14))
 
     def pressure_pa(self, adc: int, t_fine: int) -> int:
         """Whole Pa. The API halves its operand where it would overflow; here nothing does."""
@@ -79,7 +79,7 @@ class Calibration:
         var1 = (p9 * (((p >> 3) * (p >> 3)) >> 13)) >> 12
         var2 = ((p >> 2) * p8) >> 13
         var3 = ((p >> 8) * (p >> 8) * (p >> 8) * p10) >> 17
-        return p + ((var1 + var2 + var3 + (p7 << 7)) >> 4)
+        return int(p + ((var1 + var2 + var3 + (p7 << 7)) >> 4))
 
     def humidity_centi_pct(self, adc: int, centi_c: int) -> int:
         """1/100 %RH, rounded and held in 0 to 100 %."""
@@ -90,7 +90,7 @@ class Calibration:
         bend = ((h6 << 7) + centi_c * h7 // 100) >> 4
         var += (bend * (((var >> 14) * (var >> 14)) >> 10)) >> 1
         milli_pct = ((var >> 10) * 1000) >> 12
-        return min(max((milli_pct + 5) // 10, 0), 10000)
+        return int(min(max((milli_pct + 5) // 10, 0), 10000))
 
     def gas_ohm(self, adc: int, span: int) -> int:
         """Resistance by the converter's count and its range, 0 to 15."""
@@ -104,7 +104,7 @@ class Calibration:
         var = (gh1 + 784) * (((gh2 + 154009) * hot_c * 5 // 100 + 3276800) // 10)
         var = around_c * gh3 // 1000 * 256 + var // 2
         code = (var // (span + 4) // (131 * value + 65536) - 250) * 34
-        return min(max((code + 50) // 100, 0), 255)
+        return int(min(max((code + 50) // 100, 0), 255))
 
 
 class Sensor:
