@@ -7,6 +7,7 @@ A vector file (tests/node/vectors/<model>.json) has "answers" and "registers" th
     answers    {hex written: hex that comes back}, added to the file's; a list of hex strings comes in that many reads
     registers  {hex number: hex bytes from there on}, added to the file's; a list is read one after the other, then its
                last; a chip without registers does not acknowledge (I2C), or gives no presence pulse (1-Wire)
+    heard      what a part says unasked, as hex in so many reads; nothing has come yet at the first read
     microvolts what an analogue pin shows, one read after the other, then the last; a case's instead of the file's
     options    for the driver's constructor
     sample     what wake() and then sample() give, or
@@ -39,6 +40,12 @@ class Tape:
 
     def sleep_ms(self, ms):
         self.waited_ms += ms
+
+    def says(self, heard):
+        """Lets the part speak by itself."""
+        if heard:
+            self._pending.append(None)
+            self._pending += listed(heard)
 
     def _take(self, data):
         self.calls += 1
@@ -116,6 +123,7 @@ def play(model, vectors, case):
     microvolts = case.get("microvolts", vectors.get("microvolts", ()))
     tape = Tape(merged(vectors, case, "answers"), {} if silent else merged(vectors, case, "registers"), microvolts)
     tape.present = not silent
+    tape.says(case.get("heard", vectors.get("heard", [])))
     sensor = load(model)(tape, tape.sleep_ms, **case.get("options", {}))
     outcome = {"why": case["why"], "calls_before_wake": tape.calls}
     try:

@@ -151,6 +151,7 @@ def known_runs(model: str) -> list[bytes]:
     for case in vectors(model)["cases"]:
         for key in ("answers", "registers"):
             known += [run for values in merged(vectors(model), case, key).values() for run in listed(values) if run]
+        known += listed(case.get("heard", []))
         known += [value.to_bytes(3, "big") for value in case.get("microvolts", vectors(model).get("microvolts", []))]
     return sorted(set(known))
 
