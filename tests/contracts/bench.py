@@ -1,9 +1,13 @@
-"""A workbench: device models on buses shaped as machine.UART and machine.I2C, on a virtual clock, without a board."""
+"""A workbench: device models on buses shaped as drivers are handed them, on a virtual clock, without a board."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from balise_sim.devices.base import BusStuck, DeviceModel, I2CDevice, Nack, UARTDevice
+from balise_sim.buses.adc import CONVERSION_US, seen_uv
+from balise_sim.buses.onewire import RESET_US, SLOT_US, Line
+from balise_sim.devices._analog import AnalogDevice
+from balise_sim.devices._onewire import OneWireDevice, crc8
+from balise_sim.devices.base import BusStuck, I2CDevice, Nack, UARTDevice
 
 I2C_BYTE_US = 25  # nine bits at 400 kHz, and a little
 I2C_TIMEOUT_US = 50_000  # machine.I2C's default: so long it lets a chip hold the clock
@@ -21,8 +25,9 @@ class Bench:
     def sleep_ms(self, ms: int) -> None:
         self.now_us += ms * 1000
 
-    def bus(self, device: DeviceModel) -> "BenchUART | BenchI2C":
-        return BenchUART(self, device) if isinstance(device, UARTDevice) else BenchI2C(self, device)
+    def bus(self, device: Any) -> Any:
+        """The bus that the device hangs on alone."""
+        return BUSES[device.BUS](self, device)
 
 
 class BenchUART:
@@ -99,3 +104,42 @@ class BenchI2C:
 
     def readfrom_mem_into(self, addr: int, memaddr: int, buf: bytearray) -> None:
         buf[:] = self.readfrom_mem(addr, memaddr, len(buf))
+
+
+class BenchOneWire:
+    """onewire.OneWire with one device, or several."""
+
+    def __init__(self, bench: Bench, *devices: OneWireDevice) -> None:
+        self._bench, self._line = bench, Line(devices)
+
+    def _spend(self, duration_us: int) -> int:
+        self._bench.calls += 1
+        self._bench.now_us += duration_us
+        return self._bench.now_us - duration_us
+
+    def reset(self, required: bool = False) -> bool:
+        return self._line.reset(self._spend(RESET_US))
+
+    def write(self, buf: bytes) -> None:
+        self._line.run(bytes(buf), self._spend(len(buf) * 8 * SLOT_US))
+
+    def readinto(self, buf: bytearray) -> None:
+        buf[:] = self._line.run(b"\xff" * len(buf), self._spend(len(buf) * 8 * SLOT_US))
+
+    def crc8(self, data: bytes) -> int:
+        return crc8(data)
+
+
+class BenchADC:
+    """machine.ADC of an ESP32."""
+
+    def __init__(self, bench: Bench, device: AnalogDevice) -> None:
+        self._bench, self._device = bench, device
+
+    def read_uv(self) -> int:
+        self._bench.calls += 1
+        self._bench.now_us += CONVERSION_US
+        return seen_uv("esp32", self._device.pin_uv(self._bench.now_us))
+
+
+BUSES: dict[str, Callable[..., Any]] = {"uart": BenchUART, "i2c": BenchI2C, "onewire": BenchOneWire, "adc": BenchADC}

@@ -7,7 +7,9 @@ A vector file (tests/node/vectors/<model>.json) has "answers" and "registers" th
     answers    {hex written: hex that comes back}, added to the file's. UART: a list of hex strings comes in that many
                reads. I2C: a list is one answer for each time that it is written, then its last; null is no acknowledge
     registers  {hex number: hex bytes from there on}, added to the file's; a list is read one after the other, then its
-               last; a chip without registers does not acknowledge
+               last; a chip without registers does not acknowledge (I2C), or gives no presence pulse (1-Wire)
+    heard      what a part says unasked, as hex in so many reads; nothing has come yet at the first read
+    microvolts what an analogue pin shows, one read after the other, then the last; a case's instead of the file's
     options    for the driver's constructor
     sample     what wake() and then sample() give, or
     flags      with it: {channel: QARTOD flag} as the sensor judges that sample; none when left out
@@ -27,9 +29,12 @@ from balise_node.drivers import SensorError, load
 
 
 class Tape:
-    """Both shapes, machine.UART and machine.I2C, of a bus whose answers are written down; no bus has fewer methods."""
+    """All shapes in which a bus is handed, with its answers written down; no bus has fewer methods."""
 
-    def __init__(self, answers, registers):
+    present = True
+
+    def __init__(self, answers, registers, microvolts=()):
+        self._microvolts = list(microvolts)
         self._answers = {key: list(value) if isinstance(value, list) else value for key, value in answers.items()}
         self._registers = {int(number, 16): listed(values) for number, values in registers.items()}
         self._pending = []
@@ -39,6 +44,12 @@ class Tape:
 
     def sleep_ms(self, ms):
         self.waited_ms += ms
+
+    def says(self, heard):
+        """Lets the part speak by itself."""
+        if heard:
+            self._pending.append(None)
+            self._pending += listed(heard)
 
     def _take(self, data):
         self.calls += 1
@@ -83,6 +94,26 @@ class Tape:
                 return run[memaddr - start : memaddr - start + nbytes]
         raise OSError(5)
 
+    def reset(self, required=False):
+        self.calls += 1
+        return self.present
+
+    def readinto(self, buf):
+        """As onewire.OneWire: where nobody answers, the line reads as ones."""
+        data = (self.read() or b"") + b"\xff" * len(buf)
+        buf[:] = data[: len(buf)]
+
+    def crc8(self, data):
+        crc = 0
+        for byte in data:
+            for bit in range(8):
+                crc = crc >> 1 ^ (0x8C if (crc ^ byte >> bit) & 1 else 0)
+        return crc
+
+    def read_uv(self):
+        self.calls += 1
+        return self._microvolts.pop(0) if len(self._microvolts) > 1 else self._microvolts[0]
+
 
 def listed(values):
     """One hex string or several, as a list of bytes."""
@@ -98,7 +129,10 @@ def merged(vectors, case, key):
 def play(model, vectors, case):
     """The outcome of one case: its sample or its error, and what went over the bus."""
     silent = case.get("registers") == {}
-    tape = Tape(merged(vectors, case, "answers"), {} if silent else merged(vectors, case, "registers"))
+    microvolts = case.get("microvolts", vectors.get("microvolts", ()))
+    tape = Tape(merged(vectors, case, "answers"), {} if silent else merged(vectors, case, "registers"), microvolts)
+    tape.present = not silent
+    tape.says(case.get("heard", vectors.get("heard", [])))
     sensor = load(model)(tape, tape.sleep_ms, **case.get("options", {}))
     outcome = {"why": case["why"], "calls_before_wake": tape.calls}
     try:

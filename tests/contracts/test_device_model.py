@@ -9,6 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from balise_node.drivers import WHAT_TO_TRY, SensorError, load
+from balise_sim.buses.adc import SUPPLY_UV
+from balise_sim.buses.onewire import Line
+from balise_sim.devices._analog import AnalogDevice
+from balise_sim.devices._onewire import OneWireDevice
 from balise_sim.devices.base import DeviceModel, I2CDevice, Nack, UARTDevice
 from balise_wire.channels import channel
 from contracts.bench import Bench
@@ -52,7 +56,8 @@ class Rig:
         assert read.keys() - self.device.REPORTS.keys() == values.keys()
         for name, value in values.items():
             scale = 10 ** channel(name).scale
-            tolerance = self.device.CHANNELS[name].resolution * scale / 2 + 1.5
+            quantity = self.device.CHANNELS[name]
+            tolerance = max(quantity.resolution, abs(value) * quantity.share) * scale / 2 + 1.5
             assert read[name] == pytest.approx(value * scale, abs=tolerance), name
 
 
@@ -243,6 +248,13 @@ def exercise(made: DeviceModel, steps: list[tuple[int, bytes]]) -> None:
                 assert len(made.read(len(data), now_us)) == len(data)
             except Nack:
                 continue
+        elif isinstance(made, OneWireDevice):
+            line = Line([made])
+            line.reset(now_us)
+            line.run(data, now_us)
+            assert len(line.run(b"\xff" * len(data), now_us)) == len(data)
+        elif isinstance(made, AnalogDevice):
+            assert 0 <= made.pin_uv(now_us) <= SUPPLY_UV
 
 
 @pytest.mark.parametrize("model", stems(DEVICES))
@@ -250,7 +262,7 @@ def exercise(made: DeviceModel, steps: list[tuple[int, bytes]]) -> None:
 @given(data=st.data())
 def test_any_bytes_leave_a_model_standing(model: str, data: st.DataObject) -> None:
     sent = sorted({run for case in vectors(model)["cases"] for run in case.get("sent", [])})
-    run = st.one_of(st.sampled_from(sent).map(bytes.fromhex), st.binary(max_size=40))
+    run = st.one_of(st.sampled_from([*sent, ""]).map(bytes.fromhex), st.binary(max_size=40))
     steps = data.draw(st.lists(st.tuples(st.integers(0, 60_000_000), run), max_size=20))
     made = device(model)()
     for fault in data.draw(st.sets(st.sampled_from(sorted(made.FAULTS)), max_size=2)):
@@ -294,6 +306,7 @@ def test_bytes_do_not_depend_on_who_looks_when(model: str, looks_us: list[int]) 
 @pytest.mark.parametrize("model", I2CS)
 def test_another_address_is_not_answered(model: str) -> None:
     rig = Rig(model)
+    rig.sensor = rig.driver(rig.bus, rig.bench.sleep_ms, address=rig.device.address ^ 1)
     with pytest.raises(SensorError) as told:
-        rig.driver(rig.bus, rig.bench.sleep_ms, address=rig.device.address ^ 1).wake()
+        rig.read()
     assert told.value.what == "nack"

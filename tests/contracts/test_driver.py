@@ -158,6 +158,13 @@ class Hostile(Tape):
         run = self._run()
         return run if isinstance(run, bytes) and run else None  # machine.UART raises nothing
 
+    def reset(self, required: bool = False) -> bool:
+        return bool(self._run())
+
+    def read_uv(self) -> int:
+        run = self._run()
+        return run if isinstance(run, int) else int.from_bytes(run[:3], "big")
+
     def writeto(self, addr: int, buf: bytes, stop: bool = True) -> int:
         self._run_or_error()
         return len(buf)
@@ -178,6 +185,8 @@ def known_runs(model: str) -> list[bytes]:
     for case in vectors(model)["cases"]:
         for key in ("answers", "registers"):
             known += [run for values in merged(vectors(model), case, key).values() for run in listed(values) if run]
+        known += listed(case.get("heard", []))
+        known += [value.to_bytes(3, "big") for value in case.get("microvolts", vectors(model).get("microvolts", []))]
     return sorted(set(known))
 
 

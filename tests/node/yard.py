@@ -1,7 +1,7 @@
 """One air node in a small world: a simulated ESP32 with real device models, and a scripted gateway (peer.py)."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ CONFIG: dict[str, Any] = {
         {"model": "bme280", "i2c": 0, "sda": 21, "scl": 22},
     ],
 }
+WIRES = (Wire("sds011", "uart2"), Wire("bme280", "i2c0", {"address": 0x76}))
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,11 @@ class Air:
 
 
 class Yard:
-    """The world, its node and its peer; `config` changes keys of CONFIG."""
+    """The world, its node and its peer; `config` changes keys of CONFIG, `wires` what hangs on the board."""
 
-    def __init__(self, folder: Path, seed: int = 1, core: int | None = None, **config: Any) -> None:
+    def __init__(
+        self, folder: Path, seed: int = 1, core: int | None = None, wires: Sequence[Wire] = WIRES, **config: Any
+    ) -> None:
         self.world = World(VirtualLoop(), START_UTC_MS, seed=seed, core=core)
         self.root = folder / "air-01"
         self.root.mkdir(parents=True)
@@ -63,7 +66,6 @@ class Yard:
         (self.root / "config.json").write_text(json.dumps(CONFIG | config), encoding="utf-8")
         self.utc_shift_ms: int | None = 0  # of the gateway's clock; None: it has none
         self.peer = Peer(FrameKeys(KEY), self._gateway_utc_ms)
-        wires = [Wire("sds011", "uart2"), Wire("bme280", "i2c0", {"address": 0x76})]
         self.node: Node = self.world.add_node("air-01", load_board("esp32"), self.root, wires, Air())
         self._server: Any = None
         self.replace_peer(None)

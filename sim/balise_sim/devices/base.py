@@ -15,12 +15,16 @@ Value = float | Callable[[int], float]
 
 
 class Quantity(NamedTuple):
-    """What a sensor measures, in the unit of its channel: range and step of the data sheet, and what is usual."""
+    """What a sensor measures, in the unit of its channel: range and step of the data sheet, and what is usual.
+
+    `share` is the step as a part of the value, where that is more.
+    """
 
     low: float
     high: float
     resolution: float
     usual: float
+    share: float = 0.0
 
 
 class Register(NamedTuple):
