@@ -18,7 +18,7 @@ _RXBUF_BYTES = 512  # half a second of it: a sensor that talks unasked must not 
 class Buses:
     """Opens the bus that a sensor of config.json hangs on, each once. `line`: the driver's LINE.
 
-    Drivers are handed: uart a machine.UART, i2c a machine.I2C.
+    Drivers are handed: uart a machine.UART, i2c a machine.I2C, spi a balise_node.spi.Line.
     """
 
     def __init__(self) -> None:
@@ -40,6 +40,15 @@ class Buses:
             scl, sda = machine.Pin(sensor["scl"]), machine.Pin(sensor["sda"])
             self._shared[key] = machine.I2C(key[1], scl=scl, sda=sda, freq=sensor["freq_hz"])
         return self._shared[key]
+
+    def _spi(self, sensor: "dict[str, Any]", line: "dict[str, Any]") -> "Any":
+        from balise_node.spi import Line  # most nodes have no such sensor, and little memory
+
+        key = "spi", sensor["spi"]
+        if key not in self._shared:
+            pins = {name: machine.Pin(sensor[name]) for name in ("sck", "mosi", "miso")}
+            self._shared[key] = machine.SPI(key[1], **pins)
+        return Line(self._shared[key], machine.Pin(sensor["cs"], machine.Pin.OUT, value=1), line)
 
 
 class Watchdog:

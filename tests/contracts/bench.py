@@ -1,9 +1,9 @@
-"""A workbench: device models on buses shaped as machine.UART and machine.I2C, on a virtual clock, without a board."""
+"""A workbench: device models on buses shaped as drivers are handed them, on a virtual clock, without a board."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from balise_sim.devices.base import DeviceModel, I2CDevice, Nack, UARTDevice
+from balise_sim.devices.base import DeviceModel, I2CDevice, Nack, SPIDevice, UARTDevice
 
 I2C_BYTE_US = 25  # nine bits at 400 kHz, and a little
 T = TypeVar("T")
@@ -20,7 +20,10 @@ class Bench:
     def sleep_ms(self, ms: int) -> None:
         self.now_us += ms * 1000
 
-    def bus(self, device: DeviceModel) -> "BenchUART | BenchI2C":
+    def bus(self, device: DeviceModel, line: Mapping[str, Any] | None = None) -> "BenchUART | BenchI2C | BenchSPI":
+        """A bus with that device; `line` is the driver's LINE."""
+        if isinstance(device, SPIDevice):
+            return BenchSPI(self, device, line or {})
         return BenchUART(self, device) if isinstance(device, UARTDevice) else BenchI2C(self, device)
 
 
@@ -95,3 +98,36 @@ class BenchI2C:
 
     def readfrom_mem_into(self, addr: int, memaddr: int, buf: bytearray) -> None:
         buf[:] = self.readfrom_mem(addr, memaddr, len(buf))
+
+
+class BenchSPI:
+    """balise_node.spi.Line with one device."""
+
+    def __init__(self, bench: Bench, device: SPIDevice, line: Mapping[str, Any]) -> None:
+        self._bench, self._device = bench, device
+        self._mode = line.get("polarity", 0) * 2 + line.get("phase", 0)
+        self._hz = line.get("baudrate", 500_000)  # the esp32 port's own
+        self._selected = False
+
+    def select(self) -> None:
+        self._selected = True
+
+    def deselect(self) -> None:
+        self._selected = False
+
+    def exchange(self, data: bytes, gap_us: int = 0) -> bytes:
+        self._bench.calls += 1
+        if not gap_us:
+            return self._clock(data)
+        came = b""
+        for at in range(len(data)):
+            self._bench.now_us += gap_us
+            came += self._clock(data[at : at + 1])
+        return came
+
+    def _clock(self, data: bytes) -> bytes:
+        start_us = self._bench.now_us
+        self._bench.now_us += round(len(data) * 8_000_000 / self._hz)
+        if not self._selected:
+            return b"\xff" * len(data)
+        return self._device.transfer(data, self._mode, self._hz, start_us)

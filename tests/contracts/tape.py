@@ -4,16 +4,19 @@ A vector file (tests/node/vectors/<model>.json) has "answers" and "registers" th
 
     why        what is tried, unique in the file
     from       where the expectation comes from
-    answers    {hex written: hex that comes back}, added to the file's; a list of hex strings comes in that many reads
+    answers    {hex written: hex that comes back}, added to the file's; a list of hex strings comes in that many reads;
+               on SPI {first byte after select: all that comes until deselect}, a list for one time after the other,
+               then its last; behind its end comes FF
     registers  {hex number: hex bytes from there on}, added to the file's; a list is read one after the other, then its
                last; a chip without registers does not acknowledge
     options    for the driver's constructor
     sample     what wake() and then sample() give, or
     flags      with it: {channel: QARTOD flag} as the sensor judges that sample; none when left out
     expect     the name of the SensorError that one of them raises
-    sent       optional: all that is written by wake(), sample() and sleep(), as hex
+    sent       optional: all that is written by wake(), sample() and sleep(), as hex; on SPI from select to deselect
 
-Alone it is a program: `micropython tape.py MODEL FILE` prints the outcome of each case as a line of JSON.
+Alone it is a program: `micropython tape.py MODEL FILE` prints the outcome of each case as a line of JSON. FILE has a
+line of JSON for what holds for all cases, then one for each case: a board has no room for them all at once.
 """
 
 import json
@@ -23,12 +26,14 @@ from balise_node.drivers import SensorError, load
 
 
 class Tape:
-    """Both shapes, machine.UART and machine.I2C, of a bus whose answers are written down; no bus has fewer methods."""
+    """All shapes, of machine.UART, machine.I2C and spi.Line, of a bus whose answers are written down."""
 
     def __init__(self, answers, registers):
         self._answers = answers
         self._registers = {int(number, 16): listed(values) for number, values in registers.items()}
         self._pending = []
+        self._turns = {}  # SPI: what is left of a list of answers
+        self._written = self._stream = b""
         self.sent = []
         self.calls = 0
         self.waited_ms = 0
@@ -74,6 +79,23 @@ class Tape:
                 return run[memaddr - start : memaddr - start + nbytes]
         raise OSError(5)
 
+    def select(self):
+        self._written = b""
+
+    def exchange(self, data, gap_us=0):
+        self.calls += 1
+        if not self._written:
+            head = bytes(data[:1]).hex()
+            turns = self._turns.setdefault(head, listed(self._answers.get(head, "")))
+            self._stream = turns.pop(0) if len(turns) > 1 else turns[0]
+        start = len(self._written)
+        self._written += data
+        came = self._stream[start : start + len(data)]
+        return came + b"\xff" * (len(data) - len(came))
+
+    def deselect(self):
+        self.sent.append(self._written.hex())
+
 
 def listed(values):
     """One hex string or several, as a list of bytes."""
@@ -107,9 +129,9 @@ def play(model, vectors, case):
 
 def main(model, path):
     with open(path) as file:
-        vectors = json.load(file)
-    for case in vectors["cases"]:
-        print(json.dumps(play(model, vectors, case)))
+        vectors = json.loads(file.readline())
+        for line in file:
+            print(json.dumps(play(model, vectors, json.loads(line))))
 
 
 if __name__ == "__main__":
