@@ -27,8 +27,8 @@ _LEAST_VOLUME = 100  # 1 ml: in less air than a breath, no count says anything
 class Window:
     """Sums over the last `blocks` blocks of block_cs hundredths of a second of counting; the last one is under way.
 
-    So it spans at most blocks * block_cs, and one block less at the least once it is full. Time in which nothing was
-    counted does not age it. Volumes are in 0.01 ml.
+    So it spans at most blocks * block_cs, give or take half an interval for each block, and at the least one block less
+    once it is full. Time in which nothing was counted does not age it. Volumes are in 0.01 ml.
     """
 
     def __init__(self, blocks: int, block_cs: int) -> None:
@@ -37,12 +37,12 @@ class Window:
 
     def add(self, count: int, volume: int, period_cs: int, doubtful: bool) -> None:
         """What one interval of counting gave."""
-        self._filled_cs += period_cs
-        if self._filled_cs > self._block_cs:
+        if self._filled_cs + period_cs // 2 > self._block_cs:  # an interval is where the greater part of it is
             self._at = (self._at + 1) % len(self._sums[0])
-            self._filled_cs = period_cs
+            self._filled_cs = 0
             for sums in self._sums:
                 sums[self._at] = 0
+        self._filled_cs += period_cs
         for sums, value in zip(self._sums, (count, volume, volume if doubtful else 0)):  # noqa: B905
             sums[self._at] += value
 

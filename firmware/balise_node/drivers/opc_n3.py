@@ -8,14 +8,15 @@ interval of its count, which says nothing of what the inlet lost or of what the 
 
 Promises that no air between two samples goes uncounted: fan and laser run all the time, sleep() leaves them on, and
 reading a histogram begins the next one. The first one, of unknown length, is thrown away. Hour and day are hours and
-days of counting: gaps do not age them, and after a restart they begin anew (sampled_volume says how much was seen).
+days of counting, kept in blocks of 5 and 30 minutes, so they are up to one block short. Gaps do not age them, and
+after a restart they begin anew: sampled_volume says how much was seen.
 Leaves to others rain, the inlet, and that rows come at least every 60 s.
 
 opc_n3_status, and what its bits make of the values beside it (3 suspect, 4 fail); the part itself has no status word:
     0  the fan is off (DS, command 13, byte 0): count, volume and PM 4
     1  the laser is off (DS, command 13, byte 4): count and PM 4
     2  the flow is below half of the usual 280 ml/min: count, volume and PM 3
-    3  the interval was longer than the 60 s of the sheet: count and volume 3
+    3  the interval was longer than 65 s, from which on the part logs for itself (60 s by its sheet): count and volume 3
     4  humidity above 85 %, where droplets count as grains (Crilley 2018, AMT 11:709): count and PM 3
     5  dust: PM10 of 50 ug/m3 (daily limit, directive 2008/50/EC) or more, and above three times PM2.5: count 3
     6  more than twice as many particles rejected as counted, and 100 at least: count and PM 3
@@ -51,7 +52,7 @@ _RECOVER_MS = 2_100  # DS, timing: after a wrong byte or a long wait, more than 
 _FAN_MS = 5_000  # DS, power-up: more than 600 ms; 5 to 10 s for a steady flow
 _LASER_MS = 1_000
 _INTERVAL_MS = 5_000  # a new start inside sample(): short, but an interval of known length (DS, command 30: from 0.5 s)
-_LONGEST_CS = 6_000  # DS, command 30: 60 s
+_LONGEST_CS = 6_500  # 65 s: rows of a minute come a little late now and then
 _SLOW_FLOW = 233  # 1/100 ml/s
 _SPARSEST = 10  # 0.01 ml to each grain: ten million grains per m3, hundreds of times the worst pollen day
 _MOST_TENTHS = 100_000  # ug/m3: 10 mg/m3 of dust, five times the part's own range
@@ -75,7 +76,7 @@ class Sensor:
 
     def __init__(self, bus: "SPI", sleep_ms: "SleepMs") -> None:
         self._bus, self._sleep_ms = bus, sleep_ms
-        self._hour, self._day = Window(12, 30_000), Window(24, 360_000)
+        self._hour, self._day = Window(12, 30_000), Window(48, 180_000)
         self._counting = False  # an interval of known length is under way
         self._refused = False  # fan or laser stayed off although they were switched on
         self._tries = 0

@@ -9,7 +9,7 @@ from _ports import _number
 from micropython import const
 
 _LSB = const(4)
-_RUN_BYTES = const(4092)  # MP_HW_SPI_MAX_XFER_BYTES of the esp32 port; a reply has room for them
+_RUN_BYTES = const(512)  # what a request has room for
 
 
 class SPI:
@@ -44,15 +44,15 @@ class SPI:
     def write_readinto(self, write_buf, read_buf):
         if len(write_buf) != len(read_buf):
             raise ValueError("buffers must be the same length")
-        view = memoryview(write_buf)
-        for at in range(0, len(view), _RUN_BYTES):
-            self._transfer(view[at : at + _RUN_BYTES])
-            read_buf[at : at + _RUN_BYTES] = _bridge.reply()
+        if len(write_buf) <= _RUN_BYTES:
+            self._transfer(write_buf, read_buf)
+            return
+        sent, came = memoryview(write_buf), memoryview(read_buf)
+        for at in range(0, len(sent), _RUN_BYTES):
+            self._transfer(sent[at : at + _RUN_BYTES], came[at : at + _RUN_BYTES])
 
     def write(self, buf):
-        view = memoryview(buf)
-        for at in range(0, len(view), _RUN_BYTES):
-            self._transfer(view[at : at + _RUN_BYTES])
+        self.write_readinto(buf, bytearray(len(buf)))
 
     def read(self, nbytes, write=0):
         target = bytearray(nbytes)
@@ -62,10 +62,10 @@ class SPI:
     def readinto(self, buf, write=0):
         self.write_readinto(bytes((write,)) * len(buf), buf)
 
-    def _transfer(self, data):
+    def _transfer(self, sent, came):
         if self._handle is None:
             raise OSError("transfer on deinitialized SPI")
-        _bridge.call(_bridge.SPI, self._handle, 0, 0, data)
+        _bridge.call_into(_bridge.SPI, self._handle, 0, sent, came)
 
 
 class SoftSPI(SPI):
