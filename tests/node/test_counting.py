@@ -112,7 +112,7 @@ def test_the_drivers_interval_covers_the_models_truth(per_true_m3: int) -> None:
     covered = 0
     for seed in range(80):
         bench, model = Bench(), Model(seed=seed)
-        model.set_channel("coarse_1h_per_m3", per_true_m3)
+        model.set_channel("coarse_per_m3", per_true_m3)
         sensor = Sensor(bench.bus(model, Sensor.LINE), bench.sleep_ms)
         bench.sleep_ms(2000)
         sensor.wake()

@@ -148,7 +148,7 @@ def test_bytes_without_a_pause_are_not_the_parts() -> None:
 
 def test_reading_the_histogram_begins_the_next_and_the_first_tells_no_length() -> None:
     desk = Desk()
-    desk.model.set_channel("coarse_1h_per_m3", 50_000)
+    desk.model.set_channel("coarse_per_m3", 50_000)
     desk.order(0x03, 0x03)
     desk.order(0x03, 0x07)
     desk.bench.sleep_ms(10_000)
@@ -164,14 +164,14 @@ def test_reading_the_histogram_begins_the_next_and_the_first_tells_no_length() -
 
 def test_the_day_grows_row_by_row_and_the_hour_rolls() -> None:
     desk = Desk(seed=3)
-    desk.model.set_channel("coarse_1h_per_m3", 4000)
+    desk.model.set_channel("coarse_per_m3", 4000)
     desk.sensor.wake()
     rows = desk.rows(130)
     seen = sum(row["sampled_volume"] for row in rows)
     assert seen == pytest.approx(130 * 280.2, rel=0.01), "no air goes uncounted"
     counted = sum(row["coarse_count"] for row in rows)
     assert rows[-1]["coarse_24h_per_m3"] == pytest.approx(counted / seen * 1e7, rel=2e-3)
-    desk.model.set_channel("coarse_1h_per_m3", 0)
+    desk.model.set_channel("coarse_per_m3", 0)
     rows = desk.rows(62)
     assert rows[-1]["coarse_1h_per_m3"] == 0
     assert rows[-1]["coarse_24h_per_m3"] > 0
@@ -180,7 +180,7 @@ def test_the_day_grows_row_by_row_and_the_hour_rolls() -> None:
 
 def test_a_restart_forgets_and_the_volume_says_so() -> None:
     desk = Desk()
-    desk.model.set_channel("coarse_1h_per_m3", 4000)
+    desk.model.set_channel("coarse_per_m3", 4000)
     desk.sensor.wake()
     before = desk.rows(100)[-1]
     desk.sensor = Sensor(desk.line, desk.bench.sleep_ms)
@@ -194,7 +194,7 @@ def test_a_restart_forgets_and_the_volume_says_so() -> None:
 
 def test_a_gap_does_not_age_what_was_counted() -> None:
     desk = Desk()
-    desk.model.set_channel("coarse_1h_per_m3", 4000)
+    desk.model.set_channel("coarse_per_m3", 4000)
     desk.sensor.wake()
     before = desk.rows(30)[-1]
     desk.model.fault("silence")
@@ -267,7 +267,7 @@ class Season:
         return sum(self.grains_per_m3(round(moment * 1e6)) for moment in moments_s) / len(moments_s)
 
     def channel(self, name: str) -> Callable[[int], float] | None:
-        if name == "coarse_1h_per_m3":
+        if name == "coarse_per_m3":
             return self.grains_per_m3
         return (lambda _us: self.FIXED[name]) if name in self.FIXED else None
 

@@ -9,7 +9,9 @@ from balise_boards import load_board
 from balise_sim.bridge import Op, Request
 from balise_sim.buses import Bench, Wire, WiringError
 from balise_sim.devices.base import SPIDevice
+from balise_sim.layout import wiring
 from balise_sim.node import Node
+from balise_sim.scenario import Home
 
 Run = Callable[..., Node]
 SCK, MOSI, MISO, CS, OTHER_CS = 14, 13, 12, 15, 27
@@ -217,3 +219,11 @@ def test_firmware_reads_a_part(run: Run) -> None:
         "must specify all of sck/mosi/miso",
         "transfer on deinitialized SPI",
     ]
+
+
+@pytest.mark.parametrize(("board", "number"), [("esp32", 1), ("pico_w", 0)])
+def test_a_home_has_its_part_on_the_first_port_with_a_pin_of_its_own(board: str, number: int) -> None:
+    ((model, bus),) = wiring(Home("urn:dev:ops:b4115e-air-01", sensors=("opc_n3",), board=board))
+    assert (model, bus.kind, bus.number) == ("opc_n3", "spi", number)
+    assert bus.role_pins["cs"] not in {pin for each in load_board(board).buses for pin in each.role_pins.values()}
+    assert bus.role_pins["cs"] in load_board(board).gpio

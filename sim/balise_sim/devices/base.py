@@ -47,8 +47,9 @@ class DeviceModel:
     """A sensor without its bus. FAULTS names what can be switched on, and says what is then seen.
 
     CHANNELS are what there is to measure, and can be set. REPORTS are the driver's other channels, which nothing in the
-    world sets (status bits, indices that the driver computes), each with what it shows. COUNTED are concentrations per
-    m3 that are set, but read by counting, which is chance: {channel: (the driver's count, and its volume in litres)}.
+    world sets (status bits, indices that the driver computes), each with what it shows. COUNTED are those of
+    CHANNELS that are concentrations per m3 of what the driver only counts, which is chance: {channel: (the driver's
+    count, and the volume for it in litres)}; no driver has a channel of that name.
     """
 
     BUS: ClassVar[str]

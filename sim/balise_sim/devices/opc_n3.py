@@ -69,12 +69,13 @@ class Model(SPIDevice):
         "pm10": Quantity(0.0, 2000.0, 0.1, 14.0),
         "temperature": Quantity(-40.0, 85.0, 0.01, 18.0),
         "humidity": Quantity(0.0, 100.0, 0.01, 55.0),
-        "coarse_1h_per_m3": Quantity(0.0, 100_000.0, 0.1, 40.0),
+        "coarse_per_m3": Quantity(0.0, 100_000.0, 0.1, 40.0),
     }
-    COUNTED: ClassVar[Mapping[str, tuple[str, str]]] = {"coarse_1h_per_m3": ("coarse_count", "sampled_volume")}
+    COUNTED: ClassVar[Mapping[str, tuple[str, str]]] = {"coarse_per_m3": ("coarse_count", "sampled_volume")}
     REPORTS: ClassVar[Mapping[str, str]] = {
         "coarse_count": "grains of one interval, by chance",
         "sampled_volume": "the air of one interval",
+        "coarse_1h_per_m3": "computed by the driver",
         "coarse_1h_low_per_m3": "computed by the driver",
         "coarse_1h_high_per_m3": "computed by the driver",
         "coarse_24h_per_m3": "computed by the driver",
@@ -270,7 +271,7 @@ class Model(SPIDevice):
             mean, start_us = 0.0, from_us
             while start_us < to_us:
                 end_us = min(start_us + SLICE_US, to_us)
-                per_m3 = self.measure("coarse_1h_per_m3", (start_us + end_us) // 2)
+                per_m3 = self.measure("coarse_per_m3", (start_us + end_us) // 2)
                 mean += per_m3 * flow_ml_s * (end_us - start_us) / SECOND_US * 1e-6
                 start_us = end_us
             for at in self._random.choices(range(len(counts)), COARSE_SHARES, k=self._poisson(mean)):
