@@ -49,9 +49,9 @@ _POLL_MS = 11  # DS, timing: more than 10 ms between the command and what follow
 _POLLS = 20  # as in the maker's own example
 _GAP_US = 15  # DS, timing: more than 10 us between bytes, less than 100
 _RECOVER_MS = 2_100  # DS, timing: after a wrong byte or a long wait, more than 2 s of silence
-_FAN_MS = 5_000  # DS, power-up: more than 600 ms; 5 to 10 s for a steady flow
-_LASER_MS = 1_000
-_INTERVAL_MS = 5_000  # a new start inside sample(): short, but an interval of known length (DS, command 30: from 0.5 s)
+_FAN_MS = 700  # DS, command 03: more than 600 ms
+_LASER_MS = 300
+_INTERVAL_MS = 4_000  # a new start inside sample(): an interval of known length, and a board's watchdog waits 8 s
 _LONGEST_CS = 6_500  # 65 s: rows of a minute come a little late now and then
 _SLOW_FLOW = 233  # 1/100 ml/s
 _SPARSEST = 10  # 0.01 ml to each grain: ten million grains per m3, hundreds of times the worst pollen day
@@ -71,7 +71,7 @@ class Sensor:
         "pm1", "pm2_5", "pm10", "temperature", "humidity", "opc_n3_status",
     )
     # fmt: on
-    WARMUP_S = 10  # DS, power-up: the first interval that is kept
+    WARMUP_S = 10  # DS, command 03: 5 to 10 s for a steady flow
     LINE = {"baudrate": 500_000, "polarity": 0, "phase": 1}  # DS, timing: mode 1, 300 to 750 kHz  # noqa: RUF012
 
     def __init__(self, bus: "SPI", sleep_ms: "SleepMs") -> None:
