@@ -18,7 +18,8 @@ _RXBUF_BYTES = 512  # half a second of it: a sensor that talks unasked must not 
 class Buses:
     """Opens the bus that a sensor of config.json hangs on, each once. `line`: the driver's LINE.
 
-    Drivers are handed: uart a machine.UART, i2c a machine.I2C, onewire an onewire.OneWire, adc a machine.ADC.
+    Drivers are handed: uart a machine.UART, i2c a machine.I2C, spi a balise_node.spi.Line, onewire an onewire.OneWire,
+    adc a machine.ADC.
     """
 
     def __init__(self) -> None:
@@ -54,6 +55,15 @@ class Buses:
         if hasattr(adc, "atten"):  # the esp32 port's: without attenuation a pin may have 1 V at most
             adc.atten(machine.ADC.ATTN_11DB)
         return adc
+
+    def _spi(self, sensor: "dict[str, Any]", line: "dict[str, Any]") -> "Any":
+        from balise_node.spi import Line  # most nodes have no such sensor, and little memory
+
+        key = "spi", sensor["spi"]
+        if key not in self._shared:
+            pins = {name: machine.Pin(sensor[name]) for name in ("sck", "mosi", "miso")}
+            self._shared[key] = machine.SPI(key[1], **pins)
+        return Line(self._shared[key], machine.Pin(sensor["cs"], machine.Pin.OUT, value=1), line)
 
 
 class Watchdog:

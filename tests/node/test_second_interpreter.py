@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from contracts.found import SENSORS, VECTORS, vectors
+from contracts.found import SENSORS, lines_of, vectors
 from contracts.tape import play
 
 ROOT = Path(__file__).parents[2]
@@ -34,9 +34,9 @@ def sources() -> dict[str, str]:
     }
     files |= {"/lib/tape.py": ROOT / "tests/contracts/tape.py"}
     files |= {"/lib/node_vectors.py": ROOT / "tests/wire/node_vectors.py"}
-    files |= {f"/sensors/{path.name}": path for path in VECTORS.glob("*.json")}
     files |= {f"/wire/{path.name}": path for path in (ROOT / "wire/vectors").glob("*.json")}
-    return {name: path.read_text(encoding="utf-8") for name, path in files.items()}
+    texts = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
+    return texts | {f"/sensors/{model}": lines_of(model) for model in SENSORS}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     assert node, "no node program: `sh ./set-up programs` installs it"
     assert LOADER.exists(), f"{LOADER} is missing: `sh ./set-up programs` installs it"
     scripts = {"version": "import sys; print(sys.version)"}
-    scripts |= {model: f"import tape; tape.main({model!r}, '/sensors/{model}.json')" for model in SENSORS}
+    scripts |= {model: f"import tape; tape.main({model!r}, '/sensors/{model}')" for model in SENSORS}
     checks = (*WIRE_CHECKS, *SEALED_CHECKS)
     scripts |= {f"wire {check}": f"import node_vectors; print(node_vectors.main('/wire', {check}))" for check in checks}
     jobs = tmp_path_factory.mktemp("wasm") / "jobs.json"
