@@ -41,8 +41,7 @@ def build(config: "Config") -> "tuple[Node, Sender]":
     boot = next_boot((_BOOT, _BOOT_COPY), store.highest_boot)
     period_ms = config["period_s"] * 1000
     keeper = Keeper(keys, store, config["node"], boot, period_ms)
-    keeper.say_hello(sensors.models)
-    forget("balise_wire.channels")
+    keeper.say_hello(sensors.models, lambda: forget("balise_wire.channels"))
     from balise_node.node import Node
     from balise_node.sender import Sender
 

@@ -12,6 +12,7 @@ from balise_wire.frames import FrameKeys, seal_frame
 
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take the name for true
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from balise_node.clock import Slot
@@ -53,9 +54,11 @@ class Keeper:
         self._anchor: list[object] | None = None
         self._runs: list[Run] = []
 
-    def say_hello(self, models: list[tuple[str, str]]) -> None:
-        """The first frame of the boot: what its columns mean."""
+    def say_hello(self, models: list[tuple[str, str]], forget: "Callable[[], None] | None" = None) -> None:
+        """The first frame of the boot: what its columns mean. `forget` is called when the channel table was read."""
         self._manifest = cbor.encode(rows.manifest(MANIFEST, self._node, models))
+        if forget is not None:
+            forget()  # before the frame is made: with many channels there is no room for both
         self.say_hello_again()
 
     def say_hello_again(self) -> None:
