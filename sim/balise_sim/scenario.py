@@ -22,6 +22,8 @@ KINDS = {
     "hub": "the hub behaves as `mode` says: refuse, stall or forget",
 }
 KITS = (("esp32", ("sds011", "bme280")), ("pico_w", ("pms5003", "bme280")))  # board and sensors
+# What a home's rows take of a sensor that tells more than people at home look at; of all others, all of it
+WANTED = {"pms5003": ("pm1", "pm2_5", "pm10")}
 MINUTES_PER_HOUR, S_PER_MINUTE = 60, 60
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from balise_node.drivers import pms5003 as pms_driver
+from balise_node.drivers import _plantower as pms_driver
 from balise_node.drivers import sds011 as sds_driver
 from balise_sim.devices import bme280, pms5003, sds011
 from balise_sim.devices.base import Nack
