@@ -105,9 +105,10 @@ class UARTDevice(DeviceModel):
 
     BUS = "uart"
     BAUD_HZ: ClassVar[int] = 9600
-    BITS_PER_BYTE: ClassVar[int] = 10  # start, eight, stop
+    BITS_PER_BYTE: ClassVar[int] = 10  # start, eight, stop; 11 with parity
+    PARITY: ClassVar[int | None] = None  # 0 even, 1 odd
     COMMAND_HEAD: ClassVar[bytes]
-    COMMAND_BYTES: ClassVar[int]
+    COMMAND_BYTES: ClassVar[int]  # of the longest
     FAULTS: ClassVar[dict[str, str]] = {
         "silence": "no byte leaves the sensor",
         "flipped_bit": "one bit of every frame is wrong",
@@ -134,10 +135,12 @@ class UARTDevice(DeviceModel):
         self._speak_until(now_us)
         self._heard_us = max(self._heard_us, now_us) + self._span_us(len(data))
         self._heard += data
-        while (at := self._heard.find(self.COMMAND_HEAD)) >= 0 and len(self._heard) - at >= self.COMMAND_BYTES:
-            command = bytes(self._heard[at : at + self.COMMAND_BYTES])
-            understood = self.on_command(command, self._heard_us)
-            del self._heard[: at + (self.COMMAND_BYTES if understood else 1)]
+        while (at := self._heard.find(self.COMMAND_HEAD)) >= 0:
+            size = self.command_bytes(bytes(self._heard[at:]))
+            if len(self._heard) - at < size:
+                break
+            understood = self.on_command(bytes(self._heard[at : at + size]), self._heard_us)
+            del self._heard[: at + (size if understood else 1)]
         del self._heard[: -self.COMMAND_BYTES]
 
     def transmit(self, now_us: int) -> bytes:
@@ -162,6 +165,10 @@ class UARTDevice(DeviceModel):
             return burst.start_us + self._span_us(burst.sent + 1)
         report_us = self.next_report_us()
         return None if report_us is None or self.has("silence") else report_us + self._span_us(1)
+
+    def command_bytes(self, begun: bytes) -> int:
+        """How long the command is that begins so: all have COMMAND_BYTES, unless a model says otherwise."""
+        return self.COMMAND_BYTES
 
     def on_command(self, command: bytes, at_us: int) -> bool:
         """What the sensor does when the last byte of a command arrived; False if it is none (wrong checksum)."""
