@@ -66,6 +66,15 @@ class TestSds011:
         assert told(model, sds_driver.command(8, 1, 2), 0)[:5] == b"\xaa\xc5\x08\x01\x02"
         assert len(model.transmit(9 * 60 * SECOND_US)) == 5 * 10
 
+    def test_between_two_periods_it_rests(self) -> None:
+        """PR 3.5: only the first 30 s of each period are work; commands other than a query are heard all the same."""
+        model = sds011.Model()
+        told(model, sds_driver.command(2, 1, 1), 0)
+        told(model, sds_driver.command(8, 1, 2), 0)
+        answered = [len(told(model, sds_driver.command(4), at * SECOND_US)) for at in (20, 40, 110, 130, 160)]
+        assert answered == [10, 0, 0, 10, 0]
+        assert told(model, sds_driver.command(8), 170 * SECOND_US)[:5] == b"\xaa\xc5\x08\x00\x02"
+
     def test_a_damaged_order_is_no_order_and_hides_no_other(self) -> None:
         model = sds011.Model()
         told(model, sds_driver.command(2, 1, 1), 0)

@@ -1,7 +1,8 @@
 """SDS011 dust sensor on the wire: all commands, active and query mode, sleep, working period, warm-up.
 
 PR = Nova Fitness "Laser Dust Sensor Control Protocol" V1.3 (2015-07-20); DS = "SDS011 specification" V1.3 (2015-10-09).
-Not specified, so chosen here: 20 ms from command to answer; values that climb evenly during warm-up.
+Not specified, so chosen here: 20 ms from command to answer; values that climb evenly during warm-up; in the resting
+part of a working period, a query is not answered and any other command is.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,7 +45,11 @@ class Model(UARTDevice):
     def reset(self, now_us: int) -> None:
         self._working = True  # PR 3.4: works after power on
         self._since_us = now_us
-        self._next_us = now_us + SECOND_US
+        self._start_cycle(now_us)
+
+    def _start_cycle(self, now_us: int) -> None:
+        self._cycle_us = now_us
+        self._next_us = now_us + (WORK_US if self._period_min else SECOND_US)
 
     def on_command(self, command: bytes, at_us: int) -> bool:
         body = command[2:17]
@@ -89,7 +94,9 @@ class Model(UARTDevice):
         self._reply(bytes((2, body[1], self._query_mode, 0)), at_us)
 
     def _query(self, body: bytes, at_us: int) -> None:  # PR 3.2
-        self._send_data(at_us + ANSWER_US)
+        span_us = self._period_min * 60 * SECOND_US
+        if not span_us or (at_us - self._cycle_us) % span_us < WORK_US:
+            self._send_data(at_us + ANSWER_US)
 
     def _set_id(self, body: bytes, at_us: int) -> None:  # PR 3.3
         self._id = body[11:13]
@@ -104,7 +111,7 @@ class Model(UARTDevice):
     def _period(self, body: bytes, at_us: int) -> None:  # PR 3.5
         if body[1] and body[2] <= 30:
             self._period_min = body[2]
-            self._next_us = at_us + (WORK_US if self._period_min else SECOND_US)
+            self._start_cycle(at_us)
         self._reply(bytes((8, body[1], self._period_min, 0)), at_us)
 
     def _firmware(self, body: bytes, at_us: int) -> None:  # PR 3.6
