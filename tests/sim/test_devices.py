@@ -92,6 +92,15 @@ class TestPms5003:
         assert len(model.transmit(24 * SECOND_US)) == 10 * 32
         assert told(model, pms_driver.command(0xE2, 0), 24 * SECOND_US) == b"", "read is a command of passive mode"
 
+    def test_active_mode_is_faster_while_the_air_changes(self) -> None:
+        """DS "output result": every 2.3 s, or every 200 to 800 ms."""
+        model = pms5003.Model()
+        model.set_channel("pm2_5", lambda now_us: max(0.0, now_us / SECOND_US - 100) * 50)
+        model.transmit(80 * SECOND_US)
+        assert len(model.transmit(99 * SECOND_US)) == 9 * 32, "calm: every 2.3 s, the last at 98.9 s"
+        model.transmit(105 * SECOND_US)
+        assert len(model.transmit(115 * SECOND_US)) == 20 * 32, "50 ug/m3 more each second: every 0.5 s"
+
     def test_passive_mode_speaks_when_read(self) -> None:
         model = pms5003.Model()
         assert told(model, pms_driver.command(0xE1, 0), 0).hex() == "424d0004e1000174"

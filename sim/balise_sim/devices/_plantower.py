@@ -1,9 +1,9 @@
 """What all simulated Plantower dust sensors are: the air as words of a frame, and the serial kind's modes.
 
-DS = Plantower "PMS5003 series data manual" V2.3 (2016). Active mode is played at its stable pace only (DS: 200 to
-800 ms while the air changes quickly). Not specified, so chosen here: 10 ms from command to answer; active mode after
-wake; values that climb evenly during warm-up; until they are set, counts in proportion to the masses, and "CF=1" masses
-that are half as much again above 30 ug/m3.
+DS = Plantower "PMS5003 series data manual" V2.3 (2016). Not specified, so chosen here: 10 ms from command to answer;
+active mode after wake, at its fast pace of 500 ms (DS: 200 to 800) while PM2.5 moves by 10 ug/m3 or more from frame to
+frame; values that climb evenly during warm-up; until they are set, counts in proportion to the masses, and "CF=1"
+masses that are half as much again above 30 ug/m3.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,8 @@ from balise_sim.devices.base import DeviceModel, Quantity, UARTDevice
 
 ANSWER_US = 10_000
 WARMUP_US = 30_000_000  # DS "circuit attentions" 4
-STABLE_US = 2_300_000  # DS "output result"
+STABLE_US, FAST_US = 2_300_000, 500_000  # DS "output result"
+FAST_STEP_UGM3 = 10
 ZEROS_US = 3_000_000
 VERSION = 0x97
 STATUS = "status"  # the word of version and error in a LAYOUT
@@ -41,6 +42,7 @@ WORDS: tuple[tuple[str, int], ...] = (
     *((name, 1) for name in ("pm1_cf1", "pm2_5_cf1", "pm10_cf1", "pm1", "pm2_5", "pm10")),
     *((name, 100) for name in COUNTS),
 )
+PM2_5_WORD = 4
 FAULTS = {
     "zeros_after_wake": "for 3 s after wake all values are zero",
     "stuck": "the values stay what they were when the fault began",
@@ -148,8 +150,10 @@ class Serial(Dust, UARTDevice):
         return self._next_us if self._working and not self._passive else None
 
     def report(self, at_us: int) -> None:
+        before = self._last[PM2_5_WORD]
         self._send_data(at_us)
-        self._next_us = at_us + STABLE_US
+        moves = abs(self._last[PM2_5_WORD] - before) >= FAST_STEP_UGM3
+        self._next_us = at_us + (FAST_US if moves else STABLE_US)
 
     def words(self, at_us: int) -> list[int]:
         found = super().words(at_us)

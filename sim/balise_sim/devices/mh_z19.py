@@ -24,7 +24,7 @@ class Model(UARTDevice):
     FAULTS = UARTDevice.FAULTS | {
         "preheating": "it says 410 ppm, as while it preheats",
         "stuck": "the values stay what they were when the fault began",
-        "text_in_data": "the three bytes that no manual explains are FF 86 FF, as the head of a frame",
+        "head_in_data": "the three bytes that no manual explains are FF 86 FF, as the head of a frame",
     }
     COMMAND_HEAD, COMMAND_BYTES = b"\xff\x01", 9  # DS "commands"
 
@@ -54,7 +54,7 @@ class Model(UARTDevice):
     def _answer(self, at_us: int) -> None:
         if not self.has("stuck"):
             self._told = [round(self._co2_ppm(at_us)), round(self.measure("board_temperature", at_us)) + 40]
-        unknown = b"\xff\x86\xff" if self.has("text_in_data") else bytes(3)
+        unknown = b"\xff\x86\xff" if self.has("head_in_data") else bytes(3)
         body = b"\x86" + self._told[0].to_bytes(2, "big") + bytes((self._told[1],)) + unknown
         self.emit(b"\xff" + body + bytes((-sum(body) % 256,)), at_us + ANSWER_US)
 
