@@ -1,6 +1,6 @@
 """MH-Z19 (and MH-Z19B, same commands): CO2 by infrared, over UART 9600 8N1.
 
-DS = Winsen "MH-Z19B user's manual" V1.0 (2016). Promises CO2 and the temperature on its board at one moment. Leaves to
+DS = Winsen "MH-Z19B user's manual" V1.0. Promises CO2 and the temperature on its board at one moment. Leaves to
 others the baseline: by itself the sensor takes the lowest value of each day for 400 ppm, which is right only in rooms
 that are aired; set_baseline(False) turns that off.
 The temperature byte is not in DS; it is known from many drivers, and only good for a whole degree.

@@ -1,6 +1,6 @@
 """PMS3003: masses of dust over UART 9600 8N1, from a sensor that speaks unasked and takes no commands.
 
-DS = Plantower "PMS3003 data manual" (G3, 2014): frames of 24 bytes, one about every second. Promises the six mass
+DS = Plantower "PMS3003 data manual" (LOGOELE): frames of 24 bytes, one about every second. Promises the six mass
 concentrations of a frame that came after sample() was called. Leaves to others rest and wake: only the sensor's SET pin
 can do that, so the laser of a sensor that is wired without it always runs.
 The last three words are reserved (DS): sensors that were recorded have their version there, and no error byte.

@@ -1,8 +1,9 @@
 """PMS5003ST: dust, formaldehyde, temperature and humidity over UART 9600 8N1, asked in passive mode.
 
-DS = Plantower "PMS5003ST data manual" (2016): a frame of 40 bytes that begins as the PMS5003's (appendix I). Promises
-all values of one moment, with the flag "fail" while the error byte is not zero. Leaves to others the heat of the
-housing, which the thermometer shares, and that the electrochemical cell also answers to alcohol.
+DS = Plantower "PMS5003ST data manual", as the drivers of ESPHome and PyPMS tell it: a frame of 40 bytes that
+begins as the PMS5003's (appendix I). Promises all values of one moment, with the flag "fail" while the error byte is
+not zero. Leaves to others the heat of the housing, which the thermometer shares, and that the electrochemical cell also
+answers to alcohol.
 """
 
 from balise_node.drivers._plantower import COUNTS, MASSES, Serial, counts, doubts, masses, signed, word

@@ -1,8 +1,9 @@
 """PMS5003T: masses and counts of dust, temperature and humidity over UART 9600 8N1, asked in passive mode.
 
-DS = Plantower "PMS5003T data manual" (2016): the frame of the PMS5003 (appendix I) with temperature and humidity as
-data 11 and 12, in place of the two coarsest counts. Promises all values of one moment, with the flag "fail" while the
-error byte is not zero. Leaves to others the heat of the housing, which the thermometer shares.
+DS = Plantower "PMS5003T data manual", as the drivers of ESPHome and PyPMS tell it: the frame of the PMS5003
+(appendix I) with temperature and humidity as data 11 and 12, in place of the two coarsest counts. Promises all values
+of one moment, with the flag "fail" while the error byte is not zero. Leaves to others the heat of the housing, which
+the thermometer shares.
 """
 
 from balise_node.drivers._plantower import COUNTS_FINE, MASSES, Serial, counts, doubts, masses, signed, word

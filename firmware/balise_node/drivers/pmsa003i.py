@@ -1,6 +1,6 @@
 """PMSA003I: masses and counts of dust over I2C, the frame of a PMS5003 as 32 registers.
 
-DS = Plantower "PMSA003I data manual" V2.6 (2019). Promises six mass concentrations, six counts and the version and
+DS = Plantower "PMSA003I data manual" V2.6. Promises six mass concentrations, six counts and the version and
 error bytes as the sensor has them when it is asked; it measures about once a second. While the error byte is not zero,
 the values are given all the same, with the flag "fail". Leaves to others rest and wake, which only its SET pin can do,
 and what the numbers are worth: the size bins are not sizes (Kuula 2020, Ouimette 2022).

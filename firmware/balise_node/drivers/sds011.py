@@ -3,10 +3,12 @@
 PR = Nova Fitness "Laser Dust Sensor Control Protocol" V1.3 (2015-07-20); DS = "SDS011 specification" V1.3 (2015-10-09).
 Promises both values of one moment in 0.1 ug/m3, the sensor's own step. Leaves to others the humidity correction and
 how long the laser may run (DS: 8000 h).
-Where the sensor disagrees with PR 3.4 ("any command wakes it"): asleep it ignores all but the work command.
+Where the sensor disagrees with PR 3.4 ("any command wakes it"): asleep it ignores all but the work command, and many a
+unit answers that one with five bytes of nothing; asked again, it answers as PR says.
 Reporting mode and working period outlive a power cut, so a sensor that had another life is set right at the first wake.
 """
 
+from balise_node.drivers import SensorError
 from balise_node.drivers._uart import Dialogue
 
 TYPE_CHECKING = False
@@ -60,7 +62,10 @@ class Sensor:
 
     def wake(self) -> None:
         """Fan and laser on; the first time also query mode, and no working period of its own (PR 3.1, 3.5)."""
-        self._order(_POWER, _SET, 1)
+        try:
+            self._order(_POWER, _SET, 1)
+        except SensorError:
+            self._order(_POWER, _SET, 1)
         if not self._is_set_up:
             self.speaks_unasked(False)
             self.period_min(0)

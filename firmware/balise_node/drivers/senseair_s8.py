@@ -1,6 +1,6 @@
 """Senseair S8: CO2 by infrared, over UART 9600 8N1 with Modbus.
 
-DS = Senseair TDE2067 "Modbus on Senseair S8" and PSP107 (S8 LP specification). Promises CO2 and the meter status, read
+DS = Senseair TDE2067 "Modbus on Senseair S8" and PSP126 (S8 LP specification). Promises CO2 and the meter status, read
 one right after the other. A status bit never drops the value: it becomes the flag "suspect" or "fail" beside it. Leaves
 to others the baseline: by itself the sensor takes the lowest value of 180 h for 400 ppm; abc_hours(0) turns that off.
 """
@@ -67,7 +67,7 @@ class Sensor:
     MODEL = MODEL
     BUS = "uart"
     CHANNELS = ("co2", "senseair_s8_status")
-    WARMUP_S = 10  # it measures every 4 s (PSP107)
+    WARMUP_S = 10  # it measures every 4 s (PSP126)
 
     def __init__(self, bus: "UART", sleep_ms: "SleepMs") -> None:
         self._line = Dialogue(MODEL, bus, sleep_ms, Frames, _TIMEOUT_MS)
@@ -77,7 +77,7 @@ class Sensor:
         """Nothing to do: it has no sleep."""
 
     def sample(self) -> tuple[int, int]:
-        """ppm (PSP107: 400 to 2000, extended 10000), and the meter status."""
+        """ppm (PSP126: 400 to 2000, extended 10000), and the meter status."""
         co2 = self._registers(_INPUT, _CO2, 1)
         status = self._registers(_INPUT, _STATUS, _STATUS_REGISTERS)
         flag = 4 if status & _FAIL_BITS else 3 if status & _SUSPECT_BITS else 0

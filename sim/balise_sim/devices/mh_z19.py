@@ -1,6 +1,6 @@
 """MH-Z19 CO2 sensor on the wire: reading, zero point, self-calibration on and off, preheating.
 
-DS = Winsen "MH-Z19B user's manual" V1.0 (2016). Not specified, so chosen here: 20 ms from command to answer; 410 ppm
+DS = Winsen "MH-Z19B user's manual" V1.0. Not specified, so chosen here: 20 ms from command to answer; 410 ppm
 while it preheats, as many units say; self-calibration takes the lowest of what was read in 24 h; only a reading is
 answered. The temperature byte (in Cel, plus 40) is in no manual, and known from many drivers.
 """

@@ -1,6 +1,6 @@
 """PMS3003 dust sensor on the wire: frames of 24 bytes, unasked, from the moment it has power.
 
-DS = Plantower "PMS3003 data manual" (G3, 2014): data 7 to 9 are reserved, no commands. Not specified, so chosen here: a
+DS = Plantower "PMS3003 data manual" (LOGOELE): data 7 to 9 are reserved, no commands. Not specified, so chosen here: a
 frame every 900 ms; values that climb evenly during warm-up; 51 in the last reserved byte, as recorded sensors have it.
 """
 

@@ -1,6 +1,6 @@
 """PMS5003ST on the wire: a PMS5003 with formaldehyde, temperature and humidity, in frames of 40 bytes.
 
-DS = Plantower "PMS5003ST data manual" (2016), appendix I. Not specified, so chosen here: a cell and a thermometer that
+DS = Plantower "PMS5003ST data manual", appendix I. Not specified, so chosen here: a cell and a thermometer that
 are right from the first frame, and as warm as the air.
 """
 

@@ -1,6 +1,6 @@
 """PMS5003T on the wire: a PMS5003 whose data 11 and 12 are temperature and humidity.
 
-DS = Plantower "PMS5003T data manual" (2016), appendix I. Not specified, so chosen here: a thermometer that is right
+DS = Plantower "PMS5003T data manual", appendix I. Not specified, so chosen here: a thermometer that is right
 from the first frame, and as warm as the air.
 """
 

@@ -1,6 +1,6 @@
 """PMSA003I dust sensor on I2C: the frame of a PMS5003 as 32 registers that are only read.
 
-DS = Plantower "PMSA003I data manual" V2.6 (2019), appendix I. Not specified, so chosen here: registers that show the
+DS = Plantower "PMSA003I data manual" V2.6, appendix I. Not specified, so chosen here: registers that show the
 moment they are read, all of one frame during a burst; values that climb evenly during warm-up.
 """
 

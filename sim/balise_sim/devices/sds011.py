@@ -30,6 +30,7 @@ class Model(UARTDevice):
     FAULTS = UARTDevice.FAULTS | {
         "reply_between": "a reply to a command that nobody sent stands before every data frame",
         "sleeping_ignores_queries": "the sensor stays asleep: neither a query nor the work command is answered",
+        "garbled_wake": "woken, the sensor says five bytes that mean nothing, as recorded of units of 2018",
         "id_changed": "the sensor answers with another id, as after an exchange",
     }
     COMMAND_HEAD, COMMAND_BYTES = b"\xaa\xb4", 19  # PR 1
@@ -106,6 +107,9 @@ class Model(UARTDevice):
         if body[1] and self._working != bool(body[2]):
             self.reset(at_us)
             self._working = bool(body[2])
+            if self._working and self.has("garbled_wake"):
+                self.emit(self._random.randbytes(5), at_us + ANSWER_US)
+                return
         self._reply(bytes((6, body[1], self._working, 0)), at_us)
 
     def _period(self, body: bytes, at_us: int) -> None:  # PR 3.5

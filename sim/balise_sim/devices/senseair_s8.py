@@ -1,6 +1,6 @@
 """Senseair S8 CO2 sensor on the wire: Modbus input and holding registers, meter status, self-calibration period.
 
-DS = Senseair TDE2067 "Modbus on Senseair S8" and PSP107 (S8 LP specification). Not specified, so chosen here: 30 ms
+DS = Senseair TDE2067 "Modbus on Senseair S8" and PSP126 (S8 LP specification). Not specified, so chosen here: 30 ms
 from question to answer; no CO2 before the first measurement is over; self-calibration takes the lowest of what was read
 in its period.
 """
@@ -11,7 +11,7 @@ from typing import ClassVar
 from balise_sim.devices.base import Quantity, UARTDevice
 
 ANSWER_US = 30_000
-MEASURE_US = 4_000_000  # PSP107: measurement period
+MEASURE_US = 4_000_000  # PSP126: measurement period
 HOUR_US = 3_600_000_000
 CLEAN_PPM, HIGHEST_PPM = 400, 10_000
 ANY, OWN = 0xFE, 0x68  # DS "general"
@@ -50,7 +50,7 @@ def sealed(body: bytes) -> bytes:
 class Model(UARTDevice):
     CHANNELS: ClassVar[Mapping[str, Quantity]] = {
         "co2": Quantity(400.0, 10_000.0, 1.0, 600.0)
-    }  # PSP107, extended range
+    }  # PSP126, extended range
     REPORTS: ClassVar[Mapping[str, str]] = {"senseair_s8_status": "IR1, the meter status"}
     FAULTS = UARTDevice.FAULTS | {
         "fatal": "status bit 0",
