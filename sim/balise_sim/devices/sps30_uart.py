@@ -3,6 +3,7 @@
 DS = Sensirion "SPS30 Datasheet" version 2.0 (2023-06). Not specified, so chosen here: 10 ms from order to answer (DS
 table 7: at most 20); an order that does not fit the mode is answered with state 43 (seen for wake-up and stop), reading
 in idle mode too; a sleeping sensor loses the first byte that wakes its interface.
+Where the sheet is misprinted: two answers do not have their sums (DS 5.3.8: 9B for 9E; DS 5.3.9: state 01 for 00).
 """
 
 from collections.abc import Callable, Mapping
