@@ -62,8 +62,8 @@ class Sensors:
     `flags` is {position among those values: QARTOD flag}, as the sensors judged their last sample.
     """
 
-    def __init__(self, configs: "list[dict[str, Any]]", buses: "Buses") -> None:
-        self._members = [_member(f"sensors[{i}]", config, buses) for i, config in enumerate(configs)]
+    def __init__(self, configs: "list[dict[str, Any]]", buses: "Buses", period_s: int) -> None:
+        self._members = [_member(f"sensors[{i}]", config, buses, period_s) for i, config in enumerate(configs)]
         self.warmup_ms = max([member.driver.WARMUP_S for member in self._members]) * 1000
         self.models = [(name, m.driver.MODEL) for m in self._members for name in m.channels]
         self.flags: dict[int, int] = {}
@@ -106,7 +106,7 @@ class Sensors:
             member.attempt(member.driver.sleep)
 
 
-def _member(path: str, config: "dict[str, Any]", buses: "Buses") -> Member:
+def _member(path: str, config: "dict[str, Any]", buses: "Buses", period_s: int) -> Member:
     problem = ""
     try:
         driver = load(config["model"])
@@ -125,4 +125,6 @@ def _member(path: str, config: "dict[str, Any]", buses: "Buses") -> Member:
             known = ", ".join(driver.CHANNELS)
             raise ConfigError(f'config.json: "{path}.channels": a {driver.MODEL} has no {name!r}; it has {known}')
     options = {name: config[name] for name in _OPTIONS if config.get(name)}
+    if getattr(driver, "PACED", False):
+        options["period_s"] = period_s
     return Member(driver(bus, time.sleep_ms, **options), config["channels"])

@@ -69,7 +69,10 @@ class BenchI2C:
 
     def _transfer(self, addr: int, count: int, act: Callable[[int], T]) -> T:
         self._bench.calls += 1
-        self._bench.now_us += I2C_BYTE_US * (count + 1)
+        held_us = self._device.hold_us(self._bench.now_us) if addr == self._device.address else 0
+        self._bench.now_us += min(held_us, I2C_TIMEOUT_US) + I2C_BYTE_US * (count + 1)
+        if held_us > I2C_TIMEOUT_US:
+            raise OSError(BusStuck.errno, f"{addr} holds the clock")
         try:
             if addr != self._device.address:
                 raise Nack(f"nobody at {addr}")
@@ -82,10 +85,6 @@ class BenchI2C:
         return len(buf)
 
     def readfrom(self, addr: int, nbytes: int, stop: bool = True) -> bytes:
-        held_us = self._device.hold_us(self._bench.now_us) if addr == self._device.address else 0
-        self._bench.now_us += min(held_us, I2C_TIMEOUT_US)
-        if held_us > I2C_TIMEOUT_US:
-            raise OSError(BusStuck.errno, f"{addr} holds the clock")
         return self._transfer(addr, nbytes, lambda now_us: self._device.read(nbytes, now_us))
 
     def writeto_mem(self, addr: int, memaddr: int, buf: bytes) -> None:

@@ -108,6 +108,24 @@ def test_it_is_deaf_until_its_power_is_up_and_the_firmware_asks_again() -> None:
     assert chip.ask(0x0010, 3, 40, (1, 2, 3)) == [1, 2, 3]
 
 
+def test_a_chip_that_is_deaf_at_every_other_command_is_not_waited_for_again_and_again() -> None:
+    class Moody(Echo):
+        turns = 0
+
+        def on_write(self, data: bytes, now_us: int) -> None:
+            self.turns += 1
+            if self.turns % 2:
+                raise Nack("not now")
+            super().on_write(data, now_us)
+
+    bench = Bench()
+    chip = _sensirion.Commands("scd30", bench.bus(Moody()), bench.sleep_ms, 0x33, boot_ms=2000)
+    for _ in range(2):
+        assert chip.ask(0x0010, 3, 40, (1, 2, 3)) == [1, 2, 3]
+    with pytest.raises(SensorError, match="nack"):
+        chip.ask(0x0010, 3, 40, (1, 2, 3))
+
+
 @pytest.mark.parametrize(("wait_ms", "wanted"), [(39, "not ready"), (40, "")])
 def test_the_firmware_tells_an_answer_that_is_not_there_from_a_chip_that_is_not(wait_ms: int, wanted: str) -> None:
     bench = Bench()

@@ -2,7 +2,7 @@
 
 GI = Sensirion "VOC Index for Experts" and "NOx Index for Experts" (2022), with the constants of the maker's published
 algorithm 3.2 (github.com/Sensirion/gas-index-algorithm). The index tells a change against the sensor's own last day and
-no concentration. Written anew in integers: numbers are 1/65536 (Q16) and rates 1/2**32, so that all boards give the same.
+no concentration. Written anew in integers: numbers are 1/65536 (Q16), rates 1/2**32, so that all boards give the same.
 It must be fed at an even pace of 1 to 10 s: its filters and its blackout count samples. Leaves to the drivers the ticks
 and the pace; state() and restore() carry what a VOC index has learnt over a break of at most 10 minutes.
 """
@@ -59,7 +59,7 @@ def _bits(n: int) -> int:
 
 
 class GasIndex:
-    """One index; `period_s` is the pace of process(). `mean` is of the ticks above the lowest, `std` their deviation."""
+    """One index; `period_s` is the pace of process(). It learns the mean of the ticks, and how they vary around it."""
 
     def __init__(self, period_s: int, nox: bool = False) -> None:
         self._period_s = period_s

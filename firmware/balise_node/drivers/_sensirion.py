@@ -11,7 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from balise_node.drivers._shapes import I2C, SleepMs
 
-_ETIMEDOUT = (110, 116)  # MicroPython's own number, and the one that ESP-IDF's newlib gives
+ETIMEDOUT = (110, 116)  # MicroPython's own number, and the one that ESP-IDF's newlib gives
+_MOST_WAITS = 2  # in a row: what is deaf more often does not boot, and waiting would add up
 
 
 def crc8(data: bytes) -> int:
@@ -35,6 +36,7 @@ class Commands:
         self._sleep_ms = sleep_ms
         self._address = address
         self._boot_ms = boot_ms
+        self._waits = 0  # so many commands in a row were taken only after boot_ms
 
     def tell(self, command: int, wait_ms: int, words: "tuple[int, ...]" = (), nack: str = "nack") -> None:
         """Sends a command with its arguments, and waits while the chip obeys; `nack` names a chip that does not."""
@@ -43,18 +45,21 @@ class Commands:
             pair = word.to_bytes(2, "big")
             order += pair + bytes((crc8(pair),))
         errno = self._write(order)
-        if errno and errno not in _ETIMEDOUT:
+        if errno == 0:
+            self._waits = 0
+        elif errno not in ETIMEDOUT and self._waits < _MOST_WAITS:
             self._sleep_ms(self._boot_ms)
             errno = self._write(order)
+            self._waits += 1
         if errno:
-            raise SensorError(self._model, "bus stuck" if errno in _ETIMEDOUT else nack, order)
+            raise SensorError(self._model, "bus stuck" if errno in ETIMEDOUT else nack, order)
         self._sleep_ms(wait_ms)
 
     def takes(self, command: int) -> bool:
         """Sends a command, and says whether it was acknowledged."""
         order = command.to_bytes(self.WIDTH, "big")
         errno = self._write(order)
-        if errno in _ETIMEDOUT:
+        if errno in ETIMEDOUT:
             raise SensorError(self._model, "bus stuck", order)
         return errno == 0
 
@@ -66,7 +71,7 @@ class Commands:
         except OSError as error:
             errno = error.errno or 1
         if errno:
-            raise SensorError(self._model, "bus stuck" if errno in _ETIMEDOUT else "not ready")
+            raise SensorError(self._model, "bus stuck" if errno in ETIMEDOUT else "not ready")
         for at in range(0, 3 * count, 3):
             if crc8(data[at : at + 2]) != data[at + 2]:
                 raise SensorError(self._model, "checksum", data)

@@ -2,14 +2,14 @@
 
 DS = Sensirion "Interface Description SCD30", version 1.0 (2020-05). Promises the first measurement that ends after the
 call, so a sample takes up to 2 s. The sensor goes on measuring between samples, and after a power cut (DS 1.4.1): its
-self-calibration needs a week of it (DS 1.4.6). Leaves to others the air pressure and the self-calibration, which the
+self-calibration needs a week of it (DS 1.4). Leaves to others the air pressure and the self-calibration, which the
 sensor remembers. It holds the clock for up to 150 ms once a day (DS 1.1), longer than a board's I2C may wait: the bus
 then reports a timeout, and the answer is read again after that time. DS 1.1 asks for 100 kHz at most, better 50 kHz.
 """
 
 from balise_node.drivers import SensorError
 from balise_node.drivers._float32 import scaled
-from balise_node.drivers._sensirion import Commands
+from balise_node.drivers._sensirion import ETIMEDOUT, Commands
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ _LOOK_MS, _LOOKS = 250, 12
 
 
 class _Chip(Commands):
+    """After a timeout it waits for the clock, and tries once more."""
+
     def fetch(self, count: int) -> list[int]:
         try:
             return super().fetch(count)
@@ -36,6 +38,13 @@ class _Chip(Commands):
             raise problem
         self._sleep_ms(_HOLD_MS)
         return super().fetch(count)
+
+    def _write(self, order: bytes) -> int:
+        errno = super()._write(order)
+        if errno in ETIMEDOUT:
+            self._sleep_ms(_HOLD_MS)
+            errno = super()._write(order)
+        return errno
 
 
 class Sensor:

@@ -22,7 +22,7 @@ _READ, _READ_MS = 0xEC05, 1  # DS 3.5.2
 _STOP, _STOP_MS = 0x3F86, 500  # DS 3.5.3
 _SET_ASC, _SET_MS = 0x2416, 1  # DS 3.7.2
 _READY, _READY_BITS = 0xE4B8, 0x07FF  # DS 3.8.2: ready when one of the lowest eleven bits is set
-_BOOT_MS = 1000  # DS 2.3: power-up time
+_BOOT_MS = 1000  # DS 2.4: power-up time
 _LOOK_MS, _LOOKS = 500, 11  # DS 3.5.1: a measurement takes 5 s
 
 

@@ -1,7 +1,7 @@
 """SHT30, SHT31, SHT35: temperature, humidity and status over I2C, one measurement of high repeatability per sample.
 
 DS = Sensirion "Datasheet SHT3x-DIS", version 5 (2018-05). Promises both values of one moment, rounded to 1/100, by the
-data sheet's formulas in integers (with 65535, as its later versions have it), the status word as it stands, and doubt
+data sheet's formulas in integers, the status word as it stands, and doubt
 (flag 3) about both values while the heater warms the chip. Leaves to others the heat of the housing.
 """
 

@@ -62,19 +62,18 @@ class Port(BusPort):
 
     def _with(self, device: I2CDevice, data: bytes, wanted: int, now_us: int) -> tuple[int, bytes, int]:
         """0 or -errno, bytes read, and how long the device held the clock."""
+        answer, held_us = b"", device.hold_us(now_us)
+        if held_us > self._timeout_us:
+            return -ETIMEDOUT, b"", self._timeout_us
         try:
             if data or wanted < 0:
-                device.write(data, now_us)
-            if wanted < 0:
-                return 0, b"", 0
-            read_us = now_us + round(len(data) * self._byte_us)
-            held_us = device.hold_us(read_us)
-            if held_us > self._timeout_us:
-                return -ETIMEDOUT, b"", self._timeout_us
-            return 0, device.read(wanted, read_us + held_us), held_us
+                device.write(data, now_us + held_us)
+            if wanted >= 0:
+                answer = device.read(wanted, now_us + held_us + round(len(data) * self._byte_us))
         except Nack as refusal:
             # ENODEV is what a model says for "nobody there"; each port has its own number for it
-            return -(self._nack_errno if refusal.errno == ENODEV else refusal.errno), b"", 0
+            return -(self._nack_errno if refusal.errno == ENODEV else refusal.errno), b"", held_us
+        return 0, answer, held_us
 
     def scan(self, now_us: int) -> tuple[bytes, int]:
         """The addresses that acknowledge, and the duration."""

@@ -53,7 +53,7 @@ class CommandDevice(I2CDevice):
     SETTINGS: ClassVar[Mapping[int, Command]] = {}  # what a command that reads does when it comes with arguments
     COMMAND_BYTES: ClassVar[int] = 2
     POWER_UP_US: ClassVar[int] = 1_000
-    HOLDS_CLOCK: ClassVar[bool] = False  # a read that comes too early is held instead of not acknowledged
+    HOLDS_CLOCK: ClassVar[bool] = False  # what comes while a command is done is held instead of not acknowledged
     FAULTS: ClassVar[dict[str, str]] = I2CDevice.FAULTS | {
         "crc_word_2": "the checksum of the second word of every answer is wrong",
     }
@@ -64,6 +64,7 @@ class CommandDevice(I2CDevice):
 
     def reset(self, now_us: int) -> None:
         self.busy_until_us = now_us + self.POWER_UP_US
+        self._boots_until_us = self.busy_until_us
         self._answer = b""
 
     def is_measuring(self) -> bool:
@@ -79,7 +80,8 @@ class CommandDevice(I2CDevice):
             raise Nack(f"0x{self.address:02x} measures and does not take {code:04x}")
 
     def hold_us(self, now_us: int) -> int:
-        return max(self.busy_until_us - now_us, 0) if self.HOLDS_CLOCK and self._answer else 0
+        holds = self.HOLDS_CLOCK and now_us >= self._boots_until_us
+        return max(self.busy_until_us - now_us, 0) if holds else 0
 
     def on_write(self, data: bytes, now_us: int) -> None:
         self._be_free(now_us)

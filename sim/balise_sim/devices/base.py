@@ -242,7 +242,7 @@ class I2CDevice(DeviceModel):
         return self.on_read(n, now_us)
 
     def hold_us(self, now_us: int) -> int:
-        """How long the chip would hold the clock low if it were read now; the bus pays, then calls read()."""
+        """How long the chip would hold the clock low if it were spoken to now; the bus pays, then reads or writes."""
         return 0
 
     def on_write(self, data: bytes, now_us: int) -> None:

@@ -13,13 +13,13 @@ from balise_sim.devices._command import Command, CommandDevice, float_words
 from balise_sim.devices.base import Quantity
 
 ANSWER_US, HOLD_US, RESET_US = 3_000, 150_000, 2_000_000  # DS 1.4.4, 1.1, 1.1
-FIRMWARE = 0x0342  # DS 1.4.9: 3.66, its example
+FIRMWARE = 0x0342  # DS 1.4: 3.66, its example
 DEFAULTS = {"pressure_hpa": 0, "interval_s": 2, "asc": 0, "forced_ppm": 400, "offset": 0, "altitude_m": 0}  # DS 1.4
 RANGES = {"pressure_hpa": range(700, 1401), "interval_s": range(2, 1801), "forced_ppm": range(400, 2001)}  # DS 1.4
 
 
 def setting(name: str) -> Callable[["Model", Sequence[int], int], Sequence[int] | None]:
-    """What a command does that sets a value with an argument, and tells it without one (DS 1.4.3 to 1.4.8)."""
+    """What a command does that sets a value with an argument, and tells it without one (DS 1.4)."""
 
     def act(model: "Model", words: Sequence[int], at_us: int) -> Sequence[int] | None:
         if not words:
@@ -63,7 +63,7 @@ class Model(CommandDevice):
         at_us = self._due_us + passed * self._interval_us()
         self._due_us = at_us + self._interval_us()
         co2_ppm = max(self.measure("co2", at_us) + self._correction_ppm, 0.0)
-        shown_c = self.measure("temperature", at_us) - self.kept["offset"] / 100  # DS 1.4.7: hundredths of a kelvin
+        shown_c = self.measure("temperature", at_us) - self.kept["offset"] / 100  # DS 1.4: hundredths of a kelvin
         self._data = float_words(co2_ppm, shown_c, self.measure("humidity", at_us))
 
     def on_write(self, data: bytes, now_us: int) -> None:
@@ -110,10 +110,10 @@ class Model(CommandDevice):
         0x4600: Command(setting("interval_s"), ANSWER_US, "DS 1.4.3", words=1, asks=True),
         0x0202: Command(_ready, ANSWER_US, "DS 1.4.4"),
         0x0300: Command(_read, ANSWER_US, "DS 1.4.5"),
-        0x5306: Command(setting("asc"), ANSWER_US, "DS 1.4.6", words=1, asks=True),
-        0x5204: Command(setting("forced_ppm"), ANSWER_US, "DS 1.4.6", words=1, asks=True),
-        0x5403: Command(setting("offset"), ANSWER_US, "DS 1.4.7", words=1, asks=True),
-        0x5102: Command(setting("altitude_m"), ANSWER_US, "DS 1.4.8", words=1, asks=True),
-        0xD100: Command(_firmware, ANSWER_US, "DS 1.4.9"),
-        0xD304: Command(_reset, ANSWER_US, "DS 1.4.10"),
+        0x5306: Command(setting("asc"), ANSWER_US, "DS 1.4 (ASC)", words=1, asks=True),
+        0x5204: Command(setting("forced_ppm"), ANSWER_US, "DS 1.4 (FRC)", words=1, asks=True),
+        0x5403: Command(setting("offset"), ANSWER_US, "DS 1.4 (temperature offset)", words=1, asks=True),
+        0x5102: Command(setting("altitude_m"), ANSWER_US, "DS 1.4 (altitude)", words=1, asks=True),
+        0xD100: Command(_firmware, ANSWER_US, "DS 1.4 (firmware version)"),
+        0xD304: Command(_reset, ANSWER_US, "DS 1.4 (soft reset)"),
     }

@@ -1,9 +1,10 @@
 """SCD40, SCD41: CO2 sensor on the wire: periodic measurement, single shots, settings, calibrations, sleep.
 
-DS = Sensirion "Datasheet SCD4x", version 1.3 (2022-09); codes of the self-calibration's target and of the variant: DS
-version 1.5 (2024-01). Not specified, so chosen here: the first measurement ends one period after the start; stopping
-empties the buffer; the temperature offset moves no humidity; the self-calibration that never sees fresh air (fault)
-moves the baseline evenly over its standard period, until the lowest value that it saw reads as fresh air.
+DS = Sensirion "Datasheet SCD4x", version 1.3 (2022-09); codes of the self-calibration's target, of its periods and of
+the variant: the maker's driver (github.com/Sensirion/embedded-i2c-scd4x, scd4x_i2c.h). Not specified, so chosen here:
+the first measurement ends one period after the start; stopping empties the buffer; the temperature offset moves no
+humidity; the self-calibration that never sees fresh air (fault) moves the baseline evenly over its standard period,
+until the lowest value that it saw reads as fresh air.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ PERIOD_US, LOW_POWER_US = 5_000_000, 30_000_000  # DS 3.5.1, 3.8.1
 HOUR_US = 3_600_000_000
 READY, NOT_READY = 0x8006, 0x8000  # DS 3.8.2: the lowest eleven bits
 WAKE = 0x36F6
-VARIANTS = {"scd40": 0x0440, "scd41": 0x1440}  # DS 1.5, 3.10: bits 15 to 12
+VARIANTS = {"scd40": 0x0440, "scd41": 0x1440}  # the maker's driver: bits 15 to 12
 DEFAULTS = {  # DS 3.6, 3.7, and where each setting is written and read
     "offset": (0x241D, 0x2318, round(4 / 175 * 65535)),
     "altitude": (0x2427, 0x2322, 0),
@@ -50,7 +51,7 @@ class Model(CommandDevice):
         "never_ready": "it measures, and no measurement ends",
         "asc_drift": "no fresh air for days: the self-calibration takes the lowest value for 400 ppm",
     }
-    POWER_UP_US = 30_000  # DS 2.3 says at most 1 s, DS 1.5 30 ms
+    POWER_UP_US = 1_000_000  # DS 2.4
     SERIAL: ClassVar[Sequence[int]] = (0xF896, 0x9F07, 0x3BBE)  # DS 3.9.2, its example
 
     def __init__(self, address: int = 0x62, variant: str = "scd41", seed: int = 0) -> None:
@@ -193,7 +194,7 @@ class Model(CommandDevice):
         0x2196: Command(_single_rht, 50_000, "DS 3.10.2"),
         0x36E0: Command(_power_down, 1_000, "DS 3.10.3"),
         WAKE: Command(_wake, 30_000, "DS 3.10.4"),
-        0x202F: Command(_variant_word, 1_000, "DS 1.5"),
+        0x202F: Command(_variant_word, 1_000, "the maker's driver"),
         **{
             code: command
             for name, (write, read, _) in DEFAULTS.items()

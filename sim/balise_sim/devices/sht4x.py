@@ -1,7 +1,8 @@
 """SHT4x temperature and humidity chip: three precisions, the heater, serial number, reset.
 
-DS = Sensirion "Datasheet SHT4x", version 3 (2022-04). Not specified, so chosen here: the heater warms by a quarter of a
-kelvin per milliwatt, in the short pulse by half of that, and the humidity falls as warm air can hold more.
+DS = Sensirion "Datasheet SHT4x", version 3 (2022-04), chapter 4 by the names of its sections. Not specified, so chosen
+here: the heater warms by a quarter of a kelvin per milliwatt, in the short pulse by half of that, and the humidity
+falls as warm air can hold more.
 """
 
 import math
@@ -20,18 +21,18 @@ def saturation(temperature_c: float) -> float:
 
 
 def tick(value: float, low: float, span: float) -> int:
-    """DS 4.6, backwards: 65536 steps of a span."""
+    """DS "conversion of signal output", backwards: 65536 steps of a span."""
     return round(min(max((value - low) / span, 0.0), 1.0) * 65535)
 
 
 def heat(milliwatts: int, takes_us: int) -> Command:
-    """Heating, then a measurement while the chip is hot (DS 4.9)."""
+    """Heating, then a measurement while the chip is hot (DS "heater operation")."""
     heated_k = milliwatts * KELVIN_PER_MW * (1 if takes_us > 1_000_000 else 0.5)
 
     def act(model: "Model", words: Sequence[int], at_us: int) -> Sequence[int]:
         return model.counts(at_us, heated_k)
 
-    return Command(act, takes_us, "DS 4.9")
+    return Command(act, takes_us, "DS heater operation")
 
 
 class Model(CommandDevice):
@@ -60,12 +61,12 @@ class Model(CommandDevice):
     def _reset(self, words: Sequence[int], at_us: int) -> None:
         self.reset(at_us - self.POWER_UP_US)
 
-    COMMANDS = {  # noqa: RUF012 - DS 4.5, times: DS 3.2
-        0xFD: Command(_measure, 8_300, "DS 4.5"),
-        0xF6: Command(_measure, 4_500, "DS 4.5"),
-        0xE0: Command(_measure, 1_600, "DS 4.5"),
-        0x89: Command(_serial, 500, "DS 4.7"),
-        0x94: Command(_reset, 1_000, "DS 4.8"),
+    COMMANDS = {  # noqa: RUF012 - times: DS 3 "timings"
+        0xFD: Command(_measure, 8_300, "DS command overview"),
+        0xF6: Command(_measure, 4_500, "DS command overview"),
+        0xE0: Command(_measure, 1_600, "DS command overview"),
+        0x89: Command(_serial, 500, "DS serial number"),
+        0x94: Command(_reset, 1_000, "DS reset"),
         0x39: heat(200, 1_100_000),
         0x32: heat(200, 110_000),
         0x2F: heat(110, 1_100_000),
