@@ -67,6 +67,16 @@ def adafruit_scd4x(bus: Any) -> Values:
     return {"co2": chip.CO2, "temperature": chip.temperature, "humidity": chip.relative_humidity}
 
 
+def adafruit_sgp41(bus: Any) -> Values:
+    chip = library("adafruit_sgp41.sgp41").SGP41(BusioI2C(bus))
+    for _ in range(9):
+        chip.conditioning()
+        TIME.sleep(1)
+    chip.measure_raw()  # from cold to a measurement of use
+    TIME.sleep(1)
+    return dict(zip(("voc_raw", "nox_raw"), chip.measure_raw(), strict=True))
+
+
 def adafruit_sht31d(bus: Any) -> Values:
     chip = library("adafruit_sht31d").SHT31D(BusioI2C(bus))
     return {"temperature": chip.temperature, "humidity": chip.relative_humidity}
@@ -143,6 +153,7 @@ READERS: dict[str, tuple[Callable[[Any], Values], ...]] = {
     "scd4x": (adafruit_scd4x,),
     "sen55": (sensirion_sen5x,),
     "sen66": (adafruit_sen6x, sensirion_sen66),
+    "sgp41": (adafruit_sgp41,),
     "sht31": (adafruit_sht31d,),
     "sht4x": (adafruit_sht4x,),
     "sps30_uart": (sensirion_sps30,),
@@ -174,12 +185,16 @@ def in_one_piece(model: str, case: dict[str, Any]) -> bool:
 # What a library says otherwise about the same bytes, and why we do not follow it
 OTHERWISE = {
     ("adafruit_sen6x", "just below zero"): "version 1.1 looks for FFFF in signed words as well",
+    ("adafruit_sgp41", "an SGP40: no NOx, no conditioning"): "that chip has a library of its own",
     ("sensirion_sps30", "a sensor that was awake and measuring"): "state 43 is an exception there",
     ("sensirion_sps30", "whole numbers, as somebody else has started it"): "the format is the caller's choice there",
     ("sensirion_sps30", "whole numbers at their end"): "the format is the caller's choice there",
 }
 # Orders of theirs that our drivers do not send
-ALSO = {"sps30_uart": {"7e00d3002c7e": "7e00d300002c7e"}}  # DS 5.3.11, example
+ALSO = {
+    "sgp41": {"3682": "0000810123a0456753"},  # its serial number
+    "sps30_uart": {"7e00d3002c7e": "7e00d300002c7e"},  # DS 5.3.11, example
+}
 AGREED = [
     pytest.param(model, read, case, id=f"{model}: {read.__name__}: {case['why']}")
     for model, row in READERS.items()
