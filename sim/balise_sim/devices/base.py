@@ -134,20 +134,13 @@ class UARTDevice(DeviceModel):
         self._speak_until(now_us)
         self._heard_us = max(self._heard_us, now_us) + self._span_us(len(data))
         self._heard += data
-        while (found := self.cut(self._heard)) is not None:
-            at, end = found
-            understood = self.on_command(bytes(self._heard[at:end]), self._heard_us)
-            del self._heard[: end if understood else at + 1]
+        while (at := self._heard.find(self.COMMAND_HEAD)) >= 0:
+            size = self.command_bytes(bytes(self._heard[at:]))
+            if len(self._heard) - at < size:
+                break
+            understood = self.on_command(bytes(self._heard[at : at + size]), self._heard_us)
+            del self._heard[: at + (size if understood else 1)]
         del self._heard[: -self.COMMAND_BYTES]
-
-    def cut(self, heard: bytearray) -> tuple[int, int] | None:
-        """Where the first command begins and ends in what was heard, None while there is no whole one.
-
-        A sensor whose commands differ in length has its own; COMMAND_BYTES is then the length of the longest.
-        """
-        at = heard.find(self.COMMAND_HEAD)
-        end = at + self.COMMAND_BYTES
-        return (at, end) if at >= 0 and end <= len(heard) else None
 
     def transmit(self, now_us: int) -> bytes:
         """All bytes whose stop bit ended by now_us and that were not taken yet."""
@@ -171,6 +164,10 @@ class UARTDevice(DeviceModel):
             return burst.start_us + self._span_us(burst.sent + 1)
         report_us = self.next_report_us()
         return None if report_us is None or self.has("silence") else report_us + self._span_us(1)
+
+    def command_bytes(self, begun: bytes) -> int:
+        """How long the command is that begins so: all have COMMAND_BYTES, unless a model says otherwise."""
+        return self.COMMAND_BYTES
 
     def on_command(self, command: bytes, at_us: int) -> bool:
         """What the sensor does when the last byte of a command arrived; False if it is none (wrong checksum)."""

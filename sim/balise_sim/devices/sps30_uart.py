@@ -75,12 +75,10 @@ class Model(UARTDevice):
             data = b"" if late else data[1:]
         super().receive(data, now_us)
 
-    def cut(self, heard: bytearray) -> tuple[int, int] | None:
-        """DS 5.2: from one 7E to the next; two of them side by side are an end and a beginning."""
-        at = heard.find(FLAG)
-        while at >= 0 and (end := heard.find(FLAG, at + 1)) == at + 1:
-            at = end
-        return (at, end + 1) if at >= 0 and end > 0 else None
+    def command_bytes(self, begun: bytes) -> int:
+        """DS 5.2: up to the next 7E; two of them side by side are an end and a beginning, and no order."""
+        end = begun.find(FLAG, 1)
+        return end + 1 if end > 0 else len(begun) + 1
 
     def on_command(self, command: bytes, at_us: int) -> bool:
         inside = opened(command)
