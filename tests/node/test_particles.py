@@ -215,6 +215,7 @@ class TestSen66:
         rig = Rig("sen66")
         rig.sensor.clean()
         assert rig.device.engine.mode == "idle"
+        rig.bench.sleep_ms(10_000)
         rig.sensor.wake()
         rig.bench.sleep_ms(60_000)
         rig.read()
