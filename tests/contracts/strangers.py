@@ -97,12 +97,14 @@ def library(name: str) -> Any:
 
 
 class RegisterTape(Tape):
-    """A tape for those who write a register's number and read, in two transactions."""
+    """A tape for those who write a register's number, or nothing at all, and read: in two transactions."""
+
+    _register = b"\0"
 
     def writeto(self, addr: int, buf: bytes, stop: bool = True) -> int:
         if len(buf) > 1:
             self.writeto_mem(addr, buf[0], buf[1:])
-        self._register = bytes(buf[:1])
+        self._register = bytes(buf[:1]) or self._register
         return len(buf)
 
     def readfrom(self, addr: int, nbytes: int, stop: bool = True) -> bytes:
