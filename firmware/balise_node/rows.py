@@ -4,6 +4,8 @@ Packing only, so that a board need not hold `balise_wire.items`, which also read
 bytes. Leaves to others when what is said.
 """
 
+from balise_wire import cbor
+
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take the name for true
 if TYPE_CHECKING:
     Time = int | list[int]  # ticks since 1970, or [boot, ticks]
@@ -22,7 +24,8 @@ def manifest(number: int, node: str, models: list[tuple[str, str]]) -> list[obje
     """What the columns mean: (channel, sensor model) of each, in order. Raises WireError "channel"."""
     from balise_wire.channels import channel  # a table: needed only here, once
 
-    columns: list[object] = [channel(name).manifest_entry(model) for name, model in models]
+    # As bytes, one after the other: the objects of a sensor with fifteen channels are more than a board has room for
+    columns: list[object] = [cbor.Raw(cbor.encode(channel(name).manifest_entry(model))) for name, model in models]
     return [1, number, {"node": node, "channels": columns}]
 
 
