@@ -33,11 +33,6 @@ class Rig:
 class TestSps30:
     """DS = Sensirion SPS30 Datasheet version 2.0."""
 
-    def test_what_it_is(self, model: str) -> None:
-        rig = Rig(model)
-        assert rig.sensor.serial_number() == "8F3A21C07E4D115B"
-        assert rig.sensor.version()[:2] == (2, 2)
-
     def test_while_the_fan_is_cleaned_there_are_no_new_values(self, model: str) -> None:
         """DS 4.2: ten seconds."""
         rig = Rig(model)
@@ -79,15 +74,6 @@ class TestSps30:
         rig.bench.sleep_ms(5_000)
         assert rig.read()["sps30_status"] == 0
 
-    def test_reset_is_as_power_on(self, model: str) -> None:
-        rig = Rig(model)
-        rig.sensor.reset()
-        rig.bench.sleep_ms(1_000)
-        rig.sensor.wake()
-        rig.bench.sleep_ms(2_000)
-        rig.read()
-        assert rig.sensor.flags == {}
-
     def test_asleep_it_needs_waking(self, model: str) -> None:
         rig = Rig(model)
         rig.sensor.sleep()
@@ -115,25 +101,8 @@ class TestSps30:
         assert sensor.sample()[3] == (126 if model == "sps30" else 130)
 
 
-def test_sps30_interval_of_cleaning() -> None:
-    """DS 4.2: 0 is never; kept without power."""
-    rig = Rig("sps30")
-    rig.sensor.clean_every(0)
-    rig.bench.sleep_ms(2 * WEEK_S * 1000)
-    rig.read()
-    rig.device.reset(rig.bench.now_us)
-    rig.read()
-    rig.bench.sleep_ms(2 * WEEK_S * 1000)
-    rig.read()
-
-
 class TestSen55:
     """DS = Sensirion Datasheet SEN5x version 2."""
-
-    def test_what_it_is(self) -> None:
-        rig = Rig("sen55")
-        assert rig.sensor.name_and_serial() == ["SEN55", "7C2E90B15D34AF68"]
-        assert rig.sensor.version() == 2
 
     @pytest.mark.parametrize(
         ("unknown", "name"),
@@ -142,7 +111,6 @@ class TestSen55:
     def test_its_smaller_sisters(self, unknown: list[str], name: str) -> None:
         """DS table 1."""
         rig = Rig("sen55", unknown=unknown)
-        assert rig.sensor.name_and_serial()[0] == name
         assert [channel for channel, value in rig.read().items() if value is None] == unknown
 
     def test_no_nox_in_the_first_seconds(self) -> None:
@@ -179,23 +147,9 @@ class TestSen55:
         rig.bench.sleep_ms(10_000)
         assert rig.read()["sen5x_status"] == 0
 
-    def test_the_interval_of_cleaning_is_forgotten_without_power(self) -> None:
-        """DS 6.1.13."""
-        rig = Rig("sen55")
-        rig.sensor.clean_every(100_000)
-        assert rig.device.engine.interval_s == 100_000
-        rig.sensor.reset()
-        assert rig.device.engine.interval_s == WEEK_S
-        rig.sensor.wake()
-        rig.bench.sleep_ms(60_000)
-        rig.read()
-
 
 class TestSen66:
     """DS = Sensirion Datasheet SEN6x version 0.91, and sensirion-i2c-sen66 1.3."""
-
-    def test_what_it_is(self) -> None:
-        assert Rig("sen66").sensor.name_and_serial() == ["SEN66", "7C2E90B15D34AF68"]
 
     def test_no_co2_in_the_first_seconds(self) -> None:
         bench, made = Bench(), device("sen66")()

@@ -8,7 +8,7 @@ and when to clean(). An index says how the air differs from this sensor's own la
 Where the sources disagree: after stop the sheet waits 1 s, Sensirion's driver 1.4 s; so does this one.
 """
 
-from balise_node.drivers._particles import Particles, flagged, strings, words_to_values
+from balise_node.drivers._particles import Particles, flagged, words_to_values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 MODEL = "sen66"
 
 _ADDRESS = 0x6B  # DS 4
-_NUMBERS, _PRESSURE, _CLEAN = 0x0316, 0x6720, 0x5607  # DS 4.8
-_NAME, _SERIAL, _RESET = 0xD014, 0xD033, 0xD304  # DS 4.8
+_NUMBERS, _PRESSURE, _CLEAN, _RESET = 0x0316, 0x6720, 0x5607, 0xD304  # DS 4.8
 _WAIT_MS, _RESET_MS = 20, 1200  # DS 4.8
 _BOOT_MS = 100  # DS 3: start-up time after power on
 
@@ -104,6 +103,3 @@ class Sensor:
         """As after power on: wake() must follow."""
         self._measuring = False
         self._chip.tell(_RESET, _RESET_MS)
-
-    def name_and_serial(self) -> "list[str]":
-        return [strings(self._chip.ask(command, 16, _WAIT_MS)) for command in (_NAME, _SERIAL)]
