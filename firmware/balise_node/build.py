@@ -37,12 +37,14 @@ def build(config: "Config") -> "tuple[Node, Sender]":
     from balise_node.boots import next_boot
     from balise_node.clock import BootClock
     from balise_node.keeper import Keeper
+    from balise_node.rows import columns
 
     boot = next_boot((_BOOT, _BOOT_COPY), store.highest_boot)
     period_ms = config["period_s"] * 1000
     keeper = Keeper(keys, store, config["node"], boot, period_ms)
-    keeper.say_hello(sensors.models)
+    told = columns(sensors.models)
     forget("balise_wire.channels")
+    keeper.say_hello(told)
     from balise_node.node import Node
     from balise_node.sender import Sender
 

@@ -53,9 +53,10 @@ class Keeper:
         self._anchor: list[object] | None = None
         self._runs: list[Run] = []
 
-    def say_hello(self, models: list[tuple[str, str]]) -> None:
-        """The first frame of the boot: what its columns mean."""
-        self._manifest = cbor.encode(rows.manifest(MANIFEST, self._node, models))
+    def say_hello(self, columns: list[cbor.Raw]) -> None:
+        """The first frame of the boot: what its columns mean, by rows.columns(), whose list is emptied."""
+        self._manifest = cbor.encode(rows.manifest(MANIFEST, self._node, columns))
+        columns.clear()  # the caller still holds the list, and sealing needs room
         self.say_hello_again()
 
     def say_hello_again(self) -> None:
