@@ -60,9 +60,9 @@ def _sensors(config: "Config") -> "Sensors":
 
 def _manifest(node: str, sensors: "Sensors") -> bytes:
     """What the columns mean, packed: as objects it takes ten times as much."""
-    manifest = cbor.encode(rows.manifest(MANIFEST, node, sensors.models))
+    columns = rows.columns(sensors.models)
     forget("balise_wire.channels")
-    return manifest
+    return cbor.encode(rows.manifest(MANIFEST, node, columns))
 
 
 def _count_boot(store: FrameStore) -> int:

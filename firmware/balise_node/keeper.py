@@ -60,7 +60,7 @@ class Keeper:
 
     def say_hello_again(self) -> None:
         """For a gateway that has not heard it, or has forgotten: without it no row of this boot has a meaning."""
-        self._hello = cbor.decode(self._manifest)
+        self._hello = cbor.Raw(self._manifest)
         self._keep_hello()
 
     def tell_anchor(self, boot_ms: int, utc_ms: int, uncertainty_ms: int) -> None:

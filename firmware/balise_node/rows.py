@@ -4,6 +4,8 @@ Packing only, so that a board need not hold `balise_wire.items`, which also read
 bytes. Leaves to others when what is said.
 """
 
+from balise_wire import cbor
+
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take the name for true
 if TYPE_CHECKING:
     Time = int | list[int]  # ticks since 1970, or [boot, ticks]
@@ -20,11 +22,18 @@ def readings(manifest: int, time: "Time", values: list[int | None], flags: dict[
     return row
 
 
-def manifest(number: int, node: str, models: list[tuple[str, str]]) -> list[object]:
-    """What the columns mean: (channel, sensor model) of each, in order. Raises WireError "channel"."""
-    from balise_wire.channels import channel  # a table: needed only here, once
+def columns(models: list[tuple[str, str]]) -> list[cbor.Raw]:
+    """What the columns mean: (channel, sensor model) of each, in order. Raises WireError "channel".
 
-    columns: list[object] = [channel(name).manifest_entry(model) for name, model in models]
+    As bytes, one after the other: the objects of a sensor with fifteen channels are more than a board has room for.
+    """
+    from balise_wire.channels import channel  # a table: needed only here, once, and the caller may forget it then
+
+    return [cbor.Raw(cbor.encode(channel(name).manifest_entry(model))) for name, model in models]
+
+
+def manifest(number: int, node: str, columns: list[cbor.Raw]) -> list[object]:
+    """What the columns of this boot's rows mean, as columns() says it."""
     return [1, number, {"node": node, "channels": columns}]
 
 

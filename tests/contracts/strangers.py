@@ -8,6 +8,7 @@ import importlib
 import logging  # with the lines below: what they import is imported before, with the real time
 import struct
 import sys
+import time
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +28,8 @@ LOOK_S = 0.001
 class Time(ModuleType):
     """What they use of the module time, counted by the bench or tape that is at work."""
 
+    struct_time = time.struct_time
+
     def __init__(self) -> None:
         super().__init__("time")
         self.us = 0
@@ -35,6 +38,9 @@ class Time(ModuleType):
         return self.us / 1_000_000
 
     time = perf_counter = monotonic
+
+    def monotonic_ns(self) -> int:
+        return self.us * 1000
 
     def sleep(self, seconds: float) -> None:
         self.us += round(seconds * 1_000_000)
@@ -91,12 +97,14 @@ def library(name: str) -> Any:
 
 
 class RegisterTape(Tape):
-    """A tape for those who write a register's number and read, in two transactions."""
+    """A tape for those who write a register's number, or nothing at all, and read: in two transactions."""
+
+    _register = b"\0"
 
     def writeto(self, addr: int, buf: bytes, stop: bool = True) -> int:
         if len(buf) > 1:
             self.writeto_mem(addr, buf[0], buf[1:])
-        self._register = bytes(buf[:1])
+        self._register = bytes(buf[:1]) or self._register
         return len(buf)
 
     def readfrom(self, addr: int, nbytes: int, stop: bool = True) -> bytes:
@@ -143,6 +151,20 @@ class BusioUART:
             self._held += self._bus.read() or b""
         data, self._held = self._held[:nbytes], self._held[nbytes:]
         return data or None
+
+    @property
+    def in_waiting(self) -> int:
+        self._held += self._bus.read() or b""
+        return len(self._held)
+
+    def readline(self) -> bytes | None:
+        line = b""
+        while not line.endswith(b"\n") and (byte := self.read(1)):
+            line += byte
+        return line or None
+
+    def write(self, data: bytes) -> int:
+        return int(self._bus.write(bytes(data)))
 
 
 class Transceiver:

@@ -83,12 +83,14 @@ class Ack:
         return f"Ack{tuple(self.pack())!r}"
 
 
-def seal_frame(keys: FrameKeys, boot: int, count: int, items: "Sequence[Item | Readings | list[object]]") -> bytes:
-    """A frame of these items (objects, or arrays that were packed before). Never seal twice under one name."""
+def seal_frame(
+    keys: FrameKeys, boot: int, count: int, items: "Sequence[Item | Readings | list[object] | cbor.Raw]"
+) -> bytes:
+    """A frame of these items (objects, arrays that were packed before, or bytes). Never seal twice under one name."""
     name = _name(boot, count)
     members: list[object] = [boot, count]
     for item in items:
-        members.append(item if isinstance(item, list) else item.pack())
+        members.append(item if isinstance(item, (list, cbor.Raw)) else item.pack())
     return _seal(keys.up, keys.kid, name, cbor.encode(members))
 
 

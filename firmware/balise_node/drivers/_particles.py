@@ -48,11 +48,6 @@ def flagged(
     return flags
 
 
-def strings(words: "list[int]") -> str:
-    """ASCII, two letters a word, ended by zero."""
-    return "".join([chr(byte) for word in words for byte in (word >> 8, word & 0xFF) if byte])
-
-
 class Particles(Commands):
     START, START_MS = 0x0021, 50
     START_WORDS: "tuple[int, ...]" = ()

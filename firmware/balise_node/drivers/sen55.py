@@ -9,7 +9,7 @@ needs a sensor that goes on measuring.
 Where the sensor disagrees with DS 6.1.5: an unknown signed value is 7FFF (Sensirion's own driver); FFFF is -1.
 """
 
-from balise_node.drivers._particles import Particles, flagged, strings, words_to_values
+from balise_node.drivers._particles import Particles, flagged, words_to_values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 MODEL = "sen55"
 
 _ADDRESS = 0x69  # DS 6
-_VOC_STATE, _CLEAN, _INTERVAL = 0x6181, 0x5607, 0x8004  # DS 6.1.11 to 6.1.13
-_NAME, _SERIAL, _VERSION, _RESET = 0xD014, 0xD033, 0xD100, 0xD304  # DS 6.1.14 to 6.1.16, 6.1.19
+_VOC_STATE, _CLEAN, _RESET = 0x6181, 0x5607, 0xD304  # DS 6.1.11, 6.1.12, 6.1.19
 _WAIT_MS, _RESET_MS = 20, 100  # DS table 12
 _BOOT_MS = 50  # DS table 8
 
@@ -98,19 +97,7 @@ class Sensor:
         """Ten seconds of full fan; only while it measures, and meanwhile there are no new values (DS 5.2)."""
         self._chip.tell(_CLEAN, _WAIT_MS)
 
-    def clean_every(self, seconds: int) -> None:
-        """How long the fan runs between two cleanings, 0 for ever; forgotten without power (DS 6.1.13)."""
-        self._chip.tell(_INTERVAL, _WAIT_MS, (seconds >> 16, seconds & 0xFFFF))
-
     def reset(self) -> None:
         """As after power on (DS 6.1.19): wake() must follow."""
         self._measuring = False
         self._chip.tell(_RESET, _RESET_MS)
-
-    def name_and_serial(self) -> "list[str]":
-        """Which of the family it is (DS 6.1.14), and its number (DS 6.1.15)."""
-        return [strings(self._chip.ask(command, 16, _WAIT_MS)) for command in (_NAME, _SERIAL)]
-
-    def version(self) -> int:
-        """Of the firmware (DS 6.1.16)."""
-        return self._chip.ask(_VERSION, 1, _WAIT_MS)[0] >> 8

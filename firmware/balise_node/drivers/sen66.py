@@ -8,7 +8,7 @@ and when to clean(). An index says how the air differs from this sensor's own la
 Where the sources disagree: after stop the sheet waits 1 s, Sensirion's driver 1.4 s; so does this one.
 """
 
-from balise_node.drivers._particles import Particles, flagged, strings, words_to_values
+from balise_node.drivers._particles import Particles, flagged, words_to_values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 MODEL = "sen66"
 
 _ADDRESS = 0x6B  # DS 4
-_NUMBERS, _PRESSURE, _CLEAN = 0x0316, 0x6720, 0x5607  # DS 4.8
-_NAME, _SERIAL, _RESET = 0xD014, 0xD033, 0xD304  # DS 4.8
-_WAIT_MS, _RESET_MS, _CLEAN_MS = 20, 1200, 10_000  # DS 4.8
+_NUMBERS, _PRESSURE, _CLEAN, _RESET = 0x0316, 0x6720, 0x5607, 0xD304  # DS 4.8
+_WAIT_MS, _RESET_MS = 20, 1200  # DS 4.8
 _BOOT_MS = 100  # DS 3: start-up time after power on
 
 # DS 4.4; CO2 has two bits in this family: 9 and 12
@@ -96,14 +95,11 @@ class Sensor:
         self._chip.tell(_PRESSURE, _WAIT_MS, (pressure_hpa,))
 
     def clean(self) -> None:
-        """Ten seconds of full fan, out of measurement; wake() must follow."""
+        """Ten seconds of full fan, out of measurement; wake() must follow, and not before they are over."""
         self.sleep()
-        self._chip.tell(_CLEAN, _CLEAN_MS)
+        self._chip.tell(_CLEAN, _WAIT_MS)
 
     def reset(self) -> None:
         """As after power on: wake() must follow."""
         self._measuring = False
         self._chip.tell(_RESET, _RESET_MS)
-
-    def name_and_serial(self) -> "list[str]":
-        return [strings(self._chip.ask(command, 16, _WAIT_MS)) for command in (_NAME, _SERIAL)]

@@ -8,7 +8,7 @@ needs clean() once a week (DS 4.2).
 """
 
 from balise_node.drivers import _sps30
-from balise_node.drivers._particles import Particles, strings
+from balise_node.drivers._particles import Particles
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 MODEL = "sps30"
 
 _ADDRESS = 0x69  # DS 6
-_SLEEP, _WAKE, _CLEAN, _INTERVAL = 0x1001, 0x1103, 0x5607, 0x8004  # DS 6.3.5 to 6.3.8
-_SERIAL, _VERSION, _RESET = 0xD033, 0xD100, 0xD304  # DS 6.3.9, 6.3.10, 6.3.13
-_WAIT_MS, _RESET_MS = 5, 100  # DS table 8
+_SLEEP, _WAKE, _CLEAN = 0x1001, 0x1103, 0x5607  # DS 6.3.5 to 6.3.7
+_WAIT_MS = 5  # DS table 8
 _BOOT_MS = 30  # not specified
 
 
@@ -73,21 +72,3 @@ class Sensor:
     def clean(self) -> None:
         """Ten seconds of full fan; only while it measures, and meanwhile there are no new values (DS 4.2)."""
         self._chip.tell(_CLEAN, _WAIT_MS)
-
-    def clean_every(self, seconds: int) -> None:
-        """How long the fan runs between two cleanings, 0 for ever; kept without power (DS 4.2, 6.3.8)."""
-        self._chip.tell(_INTERVAL, 20, (seconds >> 16, seconds & 0xFFFF))
-
-    def reset(self) -> None:
-        """As after power on (DS 6.3.13): wake() must follow."""
-        self._measuring = False
-        self._chip.tell(_RESET, _RESET_MS)
-
-    def serial_number(self) -> str:
-        """DS 6.3.9."""
-        return strings(self._chip.ask(_SERIAL, 16, _WAIT_MS))
-
-    def version(self) -> "tuple[int, int]":
-        """Firmware major and minor (DS 6.3.10)."""
-        word = self._chip.ask(_VERSION, 1, _WAIT_MS)[0]
-        return word >> 8, word & 0xFF

@@ -18,8 +18,7 @@ MODEL = "sps30_uart"
 
 _START, _STOP, _READ = 0x00, 0x01, 0x03  # DS 5.3.1 to 5.3.3
 _SLEEP, _WAKE, _CLEAN = 0x10, 0x11, 0x56  # DS 5.3.4 to 5.3.6
-_INFORMATION, _VERSION, _STATUS, _RESET = 0xD0, 0xD1, 0xD2, 0xD3  # DS 5.3.8 to 5.3.11
-_SERIAL = b"\x03"  # DS 5.3.8
+_STATUS = 0xD2  # DS 5.3.10
 _AND_CLEAR = b"\x01"  # DS 5.3.10: "clear all bits after reading", so that each sample has its own
 _PULSE = b"\xff"  # DS 5.3.5: opens the interface of a sleeping sensor for 100 ms
 _WAKE_MS = 10  # DS table 7: at most 5 ms
@@ -78,19 +77,6 @@ class Sensor:
     def clean(self) -> None:
         """Ten seconds of full fan; only while it measures, and meanwhile there are no new values (DS 4.2)."""
         self._must(_CLEAN)
-
-    def reset(self) -> None:
-        """As after power on (DS 5.3.11): wake() must follow."""
-        self._must(_RESET)
-
-    def serial_number(self) -> str:
-        """DS 5.3.8."""
-        return "".join([chr(byte) for byte in self._must(_INFORMATION, _SERIAL) if byte])
-
-    def version(self) -> "tuple[int, int, int]":
-        """Firmware major and minor, hardware revision (DS 5.3.9)."""
-        data = self._must(_VERSION, b"", 7)
-        return data[0], data[1], data[3]
 
     def _start(self) -> bool:
         """Whether it was not measuring until now (DS 5.3.1)."""

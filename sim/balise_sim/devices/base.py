@@ -142,20 +142,13 @@ class UARTDevice(DeviceModel):
         self._speak_until(now_us)
         self._heard_us = max(self._heard_us, now_us) + self._span_us(len(data))
         self._heard += data
-        while (found := self.cut(self._heard)) is not None:
-            at, end = found
-            understood = self.on_command(bytes(self._heard[at:end]), self._heard_us)
-            del self._heard[: end if understood else at + 1]
+        while (at := self._heard.find(self.COMMAND_HEAD)) >= 0:
+            size = self.command_bytes(bytes(self._heard[at:]))
+            if len(self._heard) - at < size:
+                break
+            understood = self.on_command(bytes(self._heard[at : at + size]), self._heard_us)
+            del self._heard[: at + (size if understood else 1)]
         del self._heard[: -self.COMMAND_BYTES]
-
-    def cut(self, heard: bytearray) -> tuple[int, int] | None:
-        """Where the first command begins and ends in what was heard, None while there is no whole one.
-
-        A sensor whose commands differ in length has its own; COMMAND_BYTES is then the length of the longest.
-        """
-        at = heard.find(self.COMMAND_HEAD)
-        end = at + self.command_bytes(bytes(heard[at:])) if at >= 0 else 0
-        return (at, end) if at >= 0 and end <= len(heard) else None
 
     def transmit(self, now_us: int) -> bytes:
         """All bytes whose stop bit ended by now_us and that were not taken yet."""

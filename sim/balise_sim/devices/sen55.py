@@ -106,7 +106,7 @@ class Model(NodeDevice):
     COMMANDS: ClassVar[Mapping[int, Command]] = {  # DS table 12
         0x0021: Command(_start, 50_000, "DS 6.1.1"),
         0x0037: Command(_start_without_pm, 50_000, "DS 6.1.2"),
-        0x0104: Command(NodeDevice.on_stop, 200_000, "DS 6.1.3"),
+        0x0104: Command(NodeDevice.on_stop, 160_000, "DS 6.1.3: at most 200 ms; the maker's driver waits 160"),
         0x0202: Command(NodeDevice.on_ready, 20_000, "DS 6.1.4"),
         0x03C4: Command(_read_values, 20_000, "DS 6.1.5"),
         **readers(ROWS),

@@ -3,6 +3,7 @@
 DS = Sensirion "SPS30 Datasheet" version 2.0 (2023-06). Not specified, so chosen here: 10 ms from order to answer (DS
 table 7: at most 20); an order that does not fit the mode is answered with state 43 (seen for wake-up and stop), reading
 in idle mode too; a sleeping sensor loses the first byte that wakes its interface.
+Where the sheet is misprinted: two answers do not have their sums (DS 5.3.8: 9B for 9E; DS 5.3.9: state 01 for 00).
 """
 
 from collections.abc import Callable, Mapping
@@ -74,12 +75,10 @@ class Model(UARTDevice):
             data = b"" if late else data[1:]
         super().receive(data, now_us)
 
-    def cut(self, heard: bytearray) -> tuple[int, int] | None:
-        """DS 5.2: from one 7E to the next; two of them side by side are an end and a beginning."""
-        at = heard.find(FLAG)
-        while at >= 0 and (end := heard.find(FLAG, at + 1)) == at + 1:
-            at = end
-        return (at, end + 1) if at >= 0 and end > 0 else None
+    def command_bytes(self, begun: bytes) -> int:
+        """DS 5.2: up to the next 7E; two of them side by side are an end and a beginning, and no order."""
+        end = begun.find(FLAG, 1)
+        return end + 1 if end > 0 else len(begun) + 1
 
     def on_command(self, command: bytes, at_us: int) -> bool:
         inside = opened(command)

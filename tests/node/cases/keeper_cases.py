@@ -4,7 +4,7 @@ from store_cases import opened
 
 from balise_node.clock import Slot
 from balise_node.keeper import Keeper
-from balise_node.rows import manifest
+from balise_node.rows import columns, manifest
 from balise_node.store import RESERVE_BYTES, FrameStore
 from balise_wire import cbor
 from balise_wire.frames import FrameKeys, open_frame
@@ -15,7 +15,7 @@ KEYS = FrameKeys(bytes(range(7, 23)))
 NODE = "urn:dev:ops:b4115e-air-01"
 MODELS = [("pm2_5", "sds011"), ("temperature", "bme280")]
 PERIOD_MS = 60_000
-HELLO = cbor.encode(manifest(1, NODE, MODELS))
+HELLO = cbor.encode(manifest(1, NODE, columns(MODELS)))
 
 
 def utc(minute: int) -> Slot:
