@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from balise_node.drivers._shapes import Driver
 
 
-_OPTIONS = ("address", "right", "ratio_milli")  # what config.json says to the driver itself
-_SPECIAL = ("rom", "bits", "shunt_milliohm")  # and to the drivers only that name it in their OPTIONS
+# What config.json says to the driver itself
+_OPTIONS = ("address", "right", "ratio_milli", "rom", "bits", "shunt_milliohm")
 
 
 class Member:
@@ -69,6 +69,14 @@ class Sensors:
         self.models = [(name, m.driver.MODEL) for m in self._members for name in m.channels]
         self.flags: dict[int, int] = {}
         names = [name for name, _ in self.models]
+        displays = [member for member in self._members if not member.driver.CHANNELS]
+        if not names:
+            raise ConfigError('config.json: "sensors": found none that measures; add one beside the display')
+        self._screen = None
+        if displays:
+            from balise_node.screen import Screen
+
+            self._screen = Screen(displays, names)
         for name in names:
             if names.count(name) > 1:
                 models = ", ".join([model for channel, model in self.models if channel == name])
@@ -99,6 +107,9 @@ class Sensors:
             if found is not None:
                 member.works()
             feed()
+        if self._screen is not None:
+            self._screen.show(values)
+            feed()
         return values
 
     def sleep(self) -> None:
@@ -125,17 +136,11 @@ def _member(path: str, config: "dict[str, Any]", buses: "Buses") -> Member:
         if name not in driver.CHANNELS:
             known = ", ".join(driver.CHANNELS)
             raise ConfigError(f'config.json: "{path}.channels": a {driver.MODEL} has no {name!r}; it has {known}')
-    known_options = getattr(driver, "OPTIONS", ())
-    for name in _SPECIAL:
-        if config.get(name) and name not in known_options:
-            raise ConfigError(f'config.json: "{path}.{name}": a {driver.MODEL} has no such option; remove it')
-    options = {name: config[name] for name in _OPTIONS + known_options if config.get(name)}
+    options = {name: config[name] for name in _OPTIONS if config.get(name)}
     try:
         sensor = driver(bus, time.sleep_ms, **options)
-    except ValueError as error:  # of an option that is no number
+    except (TypeError, ValueError) as error:  # an option that this driver has not, or that is no number
         problem = str(error)
     if problem:
-        raise ConfigError(
-            f'config.json: "{path}": a {driver.MODEL} says {problem}; write its options as the parts have them'
-        )
+        raise ConfigError(f'config.json: "{path}": a {driver.MODEL} says: {problem}; remove or correct its options')
     return Member(sensor, config["channels"])
