@@ -14,15 +14,20 @@ TYPE_CHECKING = False  # MicroPython has no typing; type checkers take the name 
 if TYPE_CHECKING:
     from typing import Any
 
-_OPTIONS = ("address", "right", "ratio_milli")  # what config.json says to the driver itself
-_SPECIAL = ("rom", "bits", "shunt_milliohm")  # and to the drivers only that name it in their OPTIONS
+    from balise_node.screen import Screen
+
+# What config.json says to the driver itself
+_OPTIONS = ("address", "right", "ratio_milli", "rom", "bits", "shunt_milliohm")
 
 
 def fit(configs: "list[dict[str, Any]]", period_s: int) -> Sensors:
     """All sensors of a config.json. Raises ConfigError."""
     buses = Buses()
-    sensors = Sensors([_member(f"sensors[{i}]", config, buses, period_s) for i, config in enumerate(configs)])
-    names = [name for name, _ in sensors.models]
+    members = [_member(f"sensors[{i}]", config, buses, period_s) for i, config in enumerate(configs)]
+    names = [name for member in members for name in member.channels]
+    if not names:
+        raise ConfigError('config.json: "sensors": found none that measures; add one beside the display')
+    sensors = Sensors(members, _screen(members, names))
     for name in names:
         if names.count(name) > 1:
             models = ", ".join([model for channel, model in sensors.models if channel == name])
@@ -31,6 +36,16 @@ def fit(configs: "list[dict[str, Any]]", period_s: int) -> Sensors:
                 'write in "channels" of one of them what it is to give'
             )
     return sensors
+
+
+def _screen(members: list[Member], names: list[str]) -> "Screen | None":
+    """What shows the values; None where there is no display."""
+    displays = [member for member in members if not member.driver.CHANNELS]
+    if not displays:
+        return None
+    from balise_node.screen import Screen
+
+    return Screen(displays, names)
 
 
 def _member(path: str, config: "dict[str, Any]", buses: Buses, period_s: int) -> Member:
@@ -51,19 +66,13 @@ def _member(path: str, config: "dict[str, Any]", buses: Buses, period_s: int) ->
         if name not in driver.CHANNELS:
             known = ", ".join(driver.CHANNELS)
             raise ConfigError(f'config.json: "{path}.channels": a {driver.MODEL} has no {name!r}; it has {known}')
-    known_options = getattr(driver, "OPTIONS", ())
-    for name in _SPECIAL:
-        if config.get(name) and name not in known_options:
-            raise ConfigError(f'config.json: "{path}.{name}": a {driver.MODEL} has no such option; remove it')
-    options = {name: config[name] for name in _OPTIONS + known_options if config.get(name)}
+    options = {name: config[name] for name in _OPTIONS if config.get(name)}
     if getattr(driver, "PACED", False):
         options["period_s"] = period_s
     try:
         sensor = driver(bus, time.sleep_ms, **options)
-    except ValueError as error:  # of an option that is no number
+    except (TypeError, ValueError) as error:  # an option that this driver has not, or that is no number
         problem = str(error)
     if problem:
-        raise ConfigError(
-            f'config.json: "{path}": a {driver.MODEL} says {problem}; write its options as the parts have them'
-        )
+        raise ConfigError(f'config.json: "{path}": a {driver.MODEL} says: {problem}; remove or correct its options')
     return Member(sensor, config["channels"])

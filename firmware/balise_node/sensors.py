@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from balise_node.drivers._shapes import Driver
+    from balise_node.screen import Screen
 
 
 class Member:
@@ -55,8 +56,9 @@ class Sensors:
     `flags` is {position among those values: QARTOD flag}, as the sensors judged their last sample.
     """
 
-    def __init__(self, members: list[Member]) -> None:
-        self._members = members
+    def __init__(self, members: list[Member], screen: "Screen | None" = None) -> None:
+        """`screen` shows each sample, where the node has a display."""
+        self._members, self._screen = members, screen
         self.warmup_ms = max([member.driver.WARMUP_S for member in members]) * 1000
         self.models = [(name, member.driver.MODEL) for member in members for name in member.channels]
         self.flags: dict[int, int] = {}
@@ -82,6 +84,9 @@ class Sensors:
                 values.append(None if found is None else found[at])
             if found is not None:
                 member.works()
+            feed()
+        if self._screen is not None:
+            self._screen.show(values)
             feed()
         return values
 

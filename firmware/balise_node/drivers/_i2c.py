@@ -27,7 +27,7 @@ class Registers:
             errno = error.errno
         raise self._told(errno, register)  # here, for MicroPython prints a warning at each "raise from"
 
-    def write(self, register: int, values: bytes) -> None:
+    def write(self, register: int, values: "bytes | bytearray") -> None:
         errno: int | None = 0
         try:
             self._bus.writeto_mem(self._address, register, values)

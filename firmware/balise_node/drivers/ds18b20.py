@@ -29,7 +29,6 @@ class Sensor:
     BUS = "onewire"
     CHANNELS = ("temperature",)
     WARMUP_S = 0
-    OPTIONS = ("rom", "bits")
 
     def __init__(self, bus: "OneWire", sleep_ms: "SleepMs", rom: str = "", bits: int = 12) -> None:
         """`rom`: 16 hex digits as they stand on the wire, 28 first, where several share the pin. `bits`: 9 to 12."""

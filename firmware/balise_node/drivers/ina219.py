@@ -30,7 +30,6 @@ class Sensor:
     BUS = "i2c"
     CHANNELS = ("supply_voltage", "supply_current", "supply_power")
     WARMUP_S = 0
-    OPTIONS = ("shunt_milliohm",)
 
     def __init__(self, bus: "I2C", sleep_ms: "SleepMs", address: int = 0x40, shunt_milliohm: int = 100) -> None:
         """`address` 0x40 to 0x4F by A0 and A1 (DS table 1); most modules have a shunt of 100 milliohm."""
