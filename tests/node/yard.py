@@ -54,7 +54,7 @@ class Air:
 class Yard:
     """The world, its node and its peer; `config` changes keys of CONFIG."""
 
-    def __init__(self, folder: Path, seed: int = 1, **config: Any) -> None:
+    def __init__(self, folder: Path, seed: int = 1, board: str = "esp32", **config: Any) -> None:
         self.world = World(VirtualLoop(), START_UTC_MS, seed=seed)
         self.root = folder / "air-01"
         self.root.mkdir(parents=True)
@@ -63,8 +63,9 @@ class Yard:
         (self.root / "config.json").write_text(json.dumps(CONFIG | config), encoding="utf-8")
         self.utc_shift_ms: int | None = 0  # of the gateway's clock; None: it has none
         self.peer = Peer(FrameKeys(KEY), self._gateway_utc_ms)
-        wires = [Wire("sds011", "uart2"), Wire("bme280", "i2c0", {"address": 0x76})]
-        self.node: Node = self.world.add_node("air-01", load_board("esp32"), self.root, wires, Air())
+        uart = (CONFIG | config)["sensors"][0].get("uart", 2)
+        wires = [Wire("sds011", f"uart{uart}"), Wire("bme280", "i2c0", {"address": 0x76})]
+        self.node: Node = self.world.add_node("air-01", load_board(board), self.root, wires, Air())
         self._server: Any = None
         self.replace_peer(None)
 
