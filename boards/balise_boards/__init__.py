@@ -30,6 +30,7 @@ BUS_PINS = {
 class BoardError(ValueError):
     """A board that is not known, or a board file that cannot be used."""
 
+
 # What a board draws, in `current_ua`: by what its processor does, and what its radio adds
 CURRENTS = ("boot", "run", "wait", "light_sleep", "deep_sleep", "wifi_join", "wifi_connected", "wifi_send")
 # What takes memory outside Python's heap, in `native_heap`, where a board has such memory

@@ -17,6 +17,7 @@ SLEEP, DEEPSLEEP = 2, 4
 __all__ = ("I2C", "RTC", "UART", "WDT", "Pin", "Signal", "SoftI2C", "Timer")
 
 _TO_RESET, _TO_SLEEP, _TO_SOFT_RESET = const(1), const(2), const(3)
+_SLEEPS = const(3)
 _cpu_hz = _bridge.settings["cpu_hz"]
 
 
@@ -46,11 +47,12 @@ def deepsleep(time_ms=0):
 
 
 def lightsleep(time_ms=0):
+    _bridge.call(_bridge.CLOCK, 0, _SLEEPS, 1)
     if time_ms:
         _bridge.pause(time_ms * 1000)
-        return
-    while True:
+    while not time_ms:
         _bridge.wait(_bridge.FOREVER)
+    _bridge.call(_bridge.CLOCK, 0, _SLEEPS, 0)
 
 
 def idle():
