@@ -11,8 +11,6 @@ from _timers import RTC, WDT, Timer
 from micropython import const
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
-PIN_WAKE, TIMER_WAKE = 2, 4
-SLEEP, DEEPSLEEP = 2, 4
 
 __all__ = ("I2C", "RTC", "UART", "WDT", "Pin", "Signal", "SoftI2C", "Timer")
 
@@ -29,8 +27,12 @@ def reset_cause():
     return _bridge.settings["reset_cause"]
 
 
-def wake_reason():
-    return TIMER_WAKE if reset_cause() == DEEPSLEEP_RESET else 0
+if _bridge.settings["platform"] == "esp32":
+    SLEEP, DEEPSLEEP = 2, 4
+    PIN_WAKE, TIMER_WAKE = 2, 4
+
+    def wake_reason():
+        return TIMER_WAKE if reset_cause() == DEEPSLEEP_RESET else 0
 
 
 def reset():
