@@ -70,6 +70,7 @@ def outcomes() -> dict[str, list[dict[str, Any]]]:
     """What each case of each sensor's vectors gives, from one run."""
     told = second(ALL_DRIVERS.format(models=SENSORS))
     found: dict[str, list[dict[str, Any]]] = {}
+    model = ""
     for line in told.splitlines():
         if line.startswith("{"):
             found[model].append(json.loads(line))
