@@ -2,12 +2,12 @@
 
 | matter | here | on a board | kept by |
 |---|---|---|---|
-| machine code (viper) | 64 bits | 32 bits | each viper function is played with words of 32 bits: `test_machine_code...` |
-| floats | double | single | no float in what runs on a node: `test_no_floats...` |
+| machine code (viper) | 64 bits | 32 bits | each viper function is played with words of 32 bits: test_machine_code... |
+| floats | double | single | no float in what runs on a node: test_no_floats... |
 | small integers | 63 bits | 31 bits | the vectors on a MicroPython of 32 bits: test_second_interpreter.py |
 | memory for pointers | 8 bytes | 4 bytes | the heap gates: tests/boards, and the heap of every VM |
 | period of ticks_ms | 2**62 | 2**30 | the overlay wraps: tests/sim/test_vm.py, and a fortnight in test_app_in_vm.py |
-| fields of gmtime, epoch | 9, 1970 | 8, the port's | the overlay: test_each_board_tells_what_it_is in tests/sim/test_vm.py |
+| fields of gmtime, epoch | 9, 1970 | 8, the port's | test_each_board_tells_what_it_is in tests/sim/test_vm.py |
 """
 
 import ast

@@ -9,11 +9,10 @@ from balise_sim.view import verdict_lines
 
 def test_a_node_knows_its_interpreter(run: Callable[..., Node]) -> None:
     node = run("import os\nprint(os.uname()[3])\n")
-    assert "MicroPython v1." in node.vm_version
+    assert "; MicroPython " in node.vm_version
     assert node.vm_version in node.console.text(), "firmware can send it home in its manifest"
 
 
 def test_the_verdict_names_it() -> None:
-    assert "nodes ran on               3.4.0; MicroPython v1.29" in verdict_lines(
-        Verdict(vm="3.4.0; MicroPython v1.29")
-    )
+    version = "3.4.0; MicroPython v1.29"
+    assert f"nodes ran on               {version}" in verdict_lines(Verdict(vm=version))
