@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from balise_boards import board_names, load_board
+from balise_sim.buses import Wire
 from node.yard import CALM, Yard
 
 
@@ -20,10 +21,11 @@ def test_the_air_node_runs_on_the_board(tmp_path: Path, name: str) -> None:
         {"model": "sds011", "uart": uart.number, **pins},
         {"model": "bme280", "i2c": 0, **i2c},
     ]
-    with Yard(tmp_path, board=name, sensors=sensors) as yard:
+    wires = [Wire("sds011", f"uart{uart.number}"), Wire("bme280", "i2c0", {"address": 0x76})]
+    with Yard(tmp_path, wires=wires, board=name, watchdog_s=8, sensors=sensors) as yard:
         yard.run(6)
         assert yard.node.fault is None, yard.node.console.text()
-        assert yard.node.boots == 1
+        assert yard.node.boots == 1, yard.node.console.text()
         rows = yard.check_nothing_lost()
         assert len(rows) >= 5
         assert {row.values for row in rows} == {CALM}

@@ -1,6 +1,6 @@
-"""Drivers and wire under another MicroPython: of 32 bits, from another package, so that no single one is needed.
+"""The same vectors on a second MicroPython, the 32-bit WebAssembly port: one vanished package does not stop us.
 
-Its integers are those of a board: beyond 31 bits they are big ones, as there and not as on a 64-bit computer.
+It has no `cryptolib`: cases/aes_stand_in.py takes its place, and is right when the sealed vectors are.
 """
 
 import json
@@ -12,95 +12,68 @@ from typing import Any
 
 import pytest
 
-from contracts.found import SENSORS, vectors
-from contracts.test_driver import differences
-from node.interpreters import ROOT
+from contracts.found import SENSORS, lines_of, vectors
+from contracts.tape import play
 
-RUN = Path(__file__).parent / "second" / "run.mjs"
-PACKAGE = Path(sys.prefix) / "node" / "node_modules" / "@micropython" / "micropython-webassembly-pyscript"
-PLACES = {
-    "firmware": "/firmware",
-    "wire/balise_wire": "/wire/balise_wire",
-    "wire/vectors": "/vectors/wire",
-    "tests/wire": "/tests/wire",
-    "tests/contracts": "/tests/contracts",
-    "tests/node/vectors": "/vectors/drivers",
-    "tests/node/second": "/second",
-}
-PATHS = ["/firmware", "/wire", "/tests/wire", "/tests/contracts", "/second", ".frozen"]
+ROOT = Path(__file__).parents[2]
+LOADER = Path(sys.prefix) / "node/node_modules/@micropython/micropython-webassembly-pyscript/micropython.mjs"
+WIRE_CHECKS = ("batches", "frames", "frames", "items", "columns", "cbor", "cbor")
+Outcome = dict[str, Any]
 
 
-ALL_DRIVERS = """
-import tape
-for model in {models!r}:
-    print(model)
-    try:
-        tape.main(model, "/vectors/drivers/" + model + ".json")
-    except SyntaxError as error:
-        assert "decorator" in str(error), error
-"""
-
-
-def second(code: str) -> str:
-    """What the code prints there."""
-    node = shutil.which("node")
-    if node is None or not (PACKAGE / "micropython.mjs").exists():
-        pytest.fail("the second MicroPython is not installed: run `sh ./set-up programs`")
-    mounts = [f"{ROOT / folder}={place}" for folder, place in PLACES.items()]
-    whole = f"import sys\nsys.path[:] = {PATHS!r}\n{code}"
-    done = subprocess.run(
-        [node, str(RUN), str(PACKAGE), whole, *mounts], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_it_is_a_micropython_of_32_bits() -> None:
-    assert "MicroPython v1." in second("print(sys.version)")
-    assert second("print(sys.maxsize, sys.implementation.name)") == f"{2**31 - 1} micropython\n"
-
-
-def test_what_goes_wrong_there_is_told() -> None:
-    with pytest.raises(AssertionError, match="ZeroDivisionError"):
-        second("1 / 0")
+def sources() -> dict[str, str]:
+    """What is on the board: our packages and the vectors."""
+    files = {
+        f"/lib/{package}/{path.relative_to(folder).as_posix()}": path
+        for package, folder in (
+            ("balise_node", ROOT / "firmware/balise_node"),
+            ("balise_wire", ROOT / "wire/balise_wire"),
+        )
+        for path in folder.rglob("*.py")
+    }
+    files |= {"/lib/tape.py": ROOT / "tests/contracts/tape.py"}
+    files |= {"/lib/cryptolib.py": ROOT / "tests/node/cases/aes_stand_in.py"}
+    files |= {"/lib/node_vectors.py": ROOT / "tests/wire/node_vectors.py"}
+    files |= {f"/wire/{path.name}": path for path in (ROOT / "wire/vectors").glob("*.json")}
+    texts = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
+    return texts | {f"/sensors/{model}": lines_of(model) for model in SENSORS}
 
 
 @pytest.fixture(scope="module")
-def outcomes() -> dict[str, list[dict[str, Any]]]:
-    """What each case of each sensor's vectors gives, from one run."""
-    told = second(ALL_DRIVERS.format(models=SENSORS))
-    found: dict[str, list[dict[str, Any]]] = {}
-    model = ""
-    for line in told.splitlines():
-        if line.startswith("{"):
-            found[model].append(json.loads(line))
-        else:
-            model = line
-            found[model] = []
-    return found
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    """What each script printed: one process for all, a VM of its own for each."""
+    node = shutil.which("node")
+    assert node, "no node program: `sh ./set-up programs` installs it"
+    assert LOADER.exists(), f"{LOADER} is missing: `sh ./set-up programs` installs it"
+    scripts = {"version": "import sys; print(sys.version)"}
+    scripts |= {model: f"import tape; tape.main({model!r}, '/sensors/{model}')" for model in SENSORS}
+    scripts |= {
+        f"wire {check}": f"import node_vectors; print(node_vectors.main('/wire', {check}))"
+        for check in range(len(WIRE_CHECKS))
+    }
+    jobs = tmp_path_factory.mktemp("wasm") / "jobs.json"
+    jobs.write_text(json.dumps({"files": sources(), "scripts": list(scripts.values())}), encoding="utf-8")
+    command = [node, str(ROOT / "tests/node/wasm.mjs"), str(LOADER), str(jobs)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return dict(zip(scripts, map(json.loads, done.stdout.splitlines()), strict=True))
+
+
+def test_it_is_another_micropython(outcomes: dict[str, Outcome]) -> None:
+    assert "MicroPython" in outcomes["version"]["out"][0]
 
 
 @pytest.mark.parametrize("model", SENSORS)
-def test_drivers(model: str, outcomes: dict[str, list[dict[str, Any]]]) -> None:
-    cases = vectors(model)["cases"]
-    if not outcomes[model]:
-        pytest.skip("it is made of machine code (viper), which this build has not")
-    assert [outcome["why"] for outcome in outcomes[model]] == [case["why"] for case in cases]
-    for case, outcome in zip(cases, outcomes[model], strict=True):
-        assert not differences(case, outcome), case["why"]
+def test_drivers(outcomes: dict[str, Outcome], model: str) -> None:
+    told = outcomes[model]
+    assert told["error"] is None, outcomes["version"]
+    ours = [json.loads(json.dumps(play(model, vectors(model), case))) for case in vectors(model)["cases"]]
+    assert [json.loads(line) for line in told["out"]] == ours
 
 
-def test_the_wire() -> None:
-    code = (
-        "import node_vectors\nfor n in range(len(node_vectors.CHECKS)):\n"
-        "    print(node_vectors.main('/vectors/wire', n))\n"
-    )
-    lines = second(code).splitlines()
-    assert lines[1::2] == ["0"] * (len(lines) // 2), lines
-    assert len(lines) >= 14
-
-
-def test_its_cipher_is_that_of_the_standard() -> None:
-    """FIPS 197, appendix C.1: it stands in for what this build lacks."""
-    code = "import cryptolib\nprint(cryptolib.aes(bytes(range(16)), 1).encrypt(bytes(17 * n for n in range(16))).hex())"
-    assert second(code) == "69c4e0d86a7b0430d8cdb78070b4c55a\n"
+@pytest.mark.parametrize("check", range(len(WIRE_CHECKS)))
+def test_wire(outcomes: dict[str, Outcome], check: int) -> None:
+    told = outcomes[f"wire {check}"]
+    assert told["error"] is None, outcomes["version"]
+    assert told["out"][0].startswith(f"{WIRE_CHECKS[check]}.json ")
+    assert told["out"][-1] == "0", told["out"]

@@ -10,10 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 OVERLAYS = ROOT / "sim" / "balise_sim" / "overlays"
 SITE = Path(get_path("purelib"))
-STUBS = {
-    "esp32": SITE,
-    "rp2": SITE.parents[2] / "stubs" / "rp2",
-}  # set-up puts them there: they would overwrite each other
+STUBS = {"esp32": SITE, "rp2": SITE.parents[2] / "stubs" / "rp2"}  # apart: they have the same file names
 MODULES = sorted(file.stem for file in OVERLAYS.glob("*.py") if not file.stem.startswith("_"))
 # What boards have and the stubs do not describe, or describe for one port only
 UNDESCRIBED = {
@@ -30,12 +27,15 @@ _OTHER = "belongs to other boards: the stubs describe all of them together"
 _WIRED = "cabled networks are not played"
 MISSING = {
     "machine": {
-        _RARE: "ADC ADCBlock I2S I2CTarget PWM SPI SoftSPI SDCard DAC Counter Encoder TouchPad USBDevice ATTN_0DB "
-        "bitstream dht_readinto time_pulse_us mem8 mem16 mem32 mem_backup bootloader BUILTIN_* EXT0_WAKE EXT1_WAKE "
-        "ULP_WAKE TOUCHPAD_WAKE RTC_WAKE WLAN_WAKE IDLE wake_pins sleep PIN_WAKE SLEEP DEEPSLEEP HARD_RESET SOFT_RESET "
-        "DEEPSLEEP_RESET Pin.ALT* Pin.ANALOG Pin.DRIVE_* Pin.IRQ_* Pin.PULL_HOLD Pin.WAKE_* Pin.drive Pin.mode "
-        "Pin.pull Pin.high Pin.low Signal.* I2C.init I2C.readinto I2C.start I2C.stop I2C.write SoftI2C.* UART.IDLE "
-        "UART.INV_* UART.IRQ_* UART.irq UART.readinto UART.sendbreak RTC.ALARM0 RTC.alarm Timer.value",
+        _RARE: """
+            ADC.* ADCBlock I2S I2S.* I2CTarget PWM SPI.* SoftSPI.* SDCard DAC Counter Encoder TouchPad USBDevice
+            ATTN_0DB bitstream dht_readinto time_pulse_us mem8 mem16 mem32 mem_backup bootloader BUILTIN_*
+            EXT0_WAKE EXT1_WAKE ULP_WAKE TOUCHPAD_WAKE RTC_WAKE WLAN_WAKE IDLE wake_pins sleep PIN_WAKE SLEEP
+            DEEPSLEEP HARD_RESET SOFT_RESET DEEPSLEEP_RESET Pin.ALT* Pin.ANALOG Pin.DRIVE_* Pin.IRQ_*
+            Pin.PULL_HOLD Pin.WAKE_* Pin.drive Pin.mode Pin.pull Pin.high Pin.low Signal.* I2C.init I2C.readinto
+            I2C.start I2C.stop I2C.write SoftI2C.* UART.IDLE UART.INV_* UART.IRQ_* UART.irq UART.readinto
+            UART.sendbreak RTC.ALARM0 RTC.alarm Timer.value
+        """,
         _OTHER: "ADCWiPy ID_T board cpu const",
     },
     "network": {

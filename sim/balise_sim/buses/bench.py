@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
-from balise_boards import Board
+from balise_boards import BUS_PINS, Board
 from balise_sim.bridge import Op, Reply, Request
 from balise_sim.buses.pins import Pins
 from balise_sim.buses.port import EINVAL, BusPort, WiringError
@@ -57,7 +57,8 @@ class Bench:
         self.kinds = {kind: port_class(kind) for kind in kinds if find_spec(f"balise_sim.buses.{kind}")}
         self.ports: dict[str, dict[int, BusPort]] = {kind: {} for kind in self.kinds}
         for bus in (bus for bus in board.buses if bus.kind in self.kinds):  # a board may have buses that nobody plays
-            self.ports[bus.kind][bus.number] = self.kinds[bus.kind](board)
+            self.ports[bus.kind][bus.number] = port = self.kinds[bus.kind](board)
+            port.watch(self.pins)
         self.devices: dict[str, DeviceModel] = {}
 
     def attach(self, wire: Wire) -> DeviceModel:
@@ -89,12 +90,12 @@ class Bench:
         """What a port says to a request of the VM; a request that opens a port is told its number."""
         number = request.handle - self.kinds[kind].HANDLE
         if request.handle == BY_PINS:
-            number = self._by_pins(kind, tuple(request.payload[:2]))
+            number = self._by_pins(kind, tuple(request.payload[: len(BUS_PINS[kind])]))
         port = self.ports[kind].get(number)
         if port is None:
             return Reply(-EINVAL)
         reply: Reply = getattr(port, method)(request, now_us)
-        return reply._replace(value=number) if request.handle == BY_PINS and reply.value == 0 else reply
+        return reply._replace(value=number) if method == "on_open" and reply.value == 0 else reply
 
     def _by_pins(self, kind: str, pins: tuple[int, ...]) -> int:
         """The port that a bus in software on these pins is: the one wired there, else the first."""
