@@ -102,6 +102,16 @@ class Calls:
     def _pin(self, request: Request) -> Reply:
         return Reply(self._bench.pins.request(request.handle, request.small, request.value), b"", 1)
 
+    def _pwm(self, request: Request) -> Reply:
+        """Value: frequency above, duty of 65535 in the low 16 bits; small 0: the pin is let go."""
+        setting = (request.value >> 16, request.value & 0xFFFF) if request.small else None
+        return Reply(self._bench.pins.modulate(request.handle, setting), b"", 1)
+
+    def _pulse(self, request: Request) -> Reply:
+        """The next pulse of level `small`, its length: `value` when it did not end in time, one more if none began."""
+        length_us, cost_us = self._bench.pins.pulse(request.handle, request.small, request.value)
+        return Reply(length_us, b"", cost_us)
+
     def _events(self, request: Request) -> Reply:
         return Reply(0, self._node.take_edges())
 

@@ -28,8 +28,8 @@ _WIRED = "cabled networks are not played"
 MISSING = {
     "machine": {
         _RARE: """
-            ADC.* ADCBlock I2S I2S.* I2CTarget PWM SPI.* SoftSPI.* SDCard DAC Counter Encoder TouchPad USBDevice
-            ATTN_0DB bitstream dht_readinto time_pulse_us mem8 mem16 mem32 mem_backup bootloader BUILTIN_*
+            ADC.* ADCBlock I2S I2S.* I2CTarget PWM.duty SPI.* SoftSPI.* SDCard DAC Counter Encoder TouchPad USBDevice
+            ATTN_0DB bitstream dht_readinto mem8 mem16 mem32 mem_backup bootloader BUILTIN_*
             EXT0_WAKE EXT1_WAKE ULP_WAKE TOUCHPAD_WAKE RTC_WAKE WLAN_WAKE IDLE wake_pins sleep PIN_WAKE SLEEP
             DEEPSLEEP HARD_RESET SOFT_RESET DEEPSLEEP_RESET Pin.ALT* Pin.ANALOG Pin.DRIVE_* Pin.IRQ_*
             Pin.PULL_HOLD Pin.WAKE_* Pin.drive Pin.mode Pin.pull Pin.high Pin.low Signal.* I2C.init I2C.readinto

@@ -8,13 +8,28 @@ import _bridge
 from _analog import ADC
 from _pins import Pin, Signal
 from _ports import I2C, UART, SoftI2C
+from _pulses import PWM, time_pulse_us
 from _spi import SPI, SoftSPI
 from _timers import RTC, WDT, Timer
 from micropython import const
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 
-__all__ = ("ADC", "I2C", "RTC", "SPI", "UART", "WDT", "Pin", "Signal", "SoftI2C", "SoftSPI", "Timer")
+__all__ = (
+    "ADC",
+    "I2C",
+    "PWM",
+    "RTC",
+    "SPI",
+    "UART",
+    "WDT",
+    "Pin",
+    "Signal",
+    "SoftI2C",
+    "SoftSPI",
+    "Timer",
+    "time_pulse_us",
+)
 
 _TO_RESET, _TO_SLEEP, _TO_SOFT_RESET = const(1), const(2), const(3)
 _SLEEPS = const(3)
