@@ -91,7 +91,7 @@ class Node:
         self.fault: str | None = None
         self.vm_version = ""
         self.rtc_memory = b""
-        self.flash = Flash(root)
+        self.flash = Flash(root, board.flash_bytes)
         self._cause = Cause.POWER_ON
         self._rtc_zero_us = 0
         self._boot_us = 0
