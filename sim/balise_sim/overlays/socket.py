@@ -1,7 +1,7 @@
 """`socket` of the board: TCP clients, blocking and not.
 
 Promises: the stream methods as MicroPython has them (None where nothing is here yet, OSError with an errno), a host
-name looked up in the world's network. Leaves to others: servers, datagrams and TLS, which no node of ours uses.
+name looked up in the world's network. Leaves to others: TLS (_tls.py), servers and datagrams, which no node uses.
 """
 
 import _bridge
