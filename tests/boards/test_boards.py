@@ -20,6 +20,10 @@ def test_a_board_is_plausible_and_says_where_its_figures_are_from(name: str) -> 
     current = board.current_ua
     assert current["deep_sleep"] <= current["light_sleep"] < current["wait"] <= current["run"] < 100_000
     assert current["wifi_connected"] < current["wifi_join"] < current["wifi_send"] < 500_000
+    if native := board.native_heap:
+        grown_bytes = board.free_heap_bytes - native["python_first"]
+        left_bytes = native["free"] - grown_bytes - native["wifi"] - native["wifi_active"] - native["socket"]
+        assert left_bytes > -4096, "free_heap_bytes is what Python has with Wi-Fi up and a socket open"
     assert board.bus("i2c", 0).role_pins.keys() == {"sda", "scl"}
 
 
