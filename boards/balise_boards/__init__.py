@@ -31,6 +31,12 @@ class BoardError(ValueError):
     """A board that is not known, or a board file that cannot be used."""
 
 
+# What a board draws, in `current_ua`: by what its processor does, and what its radio adds
+CURRENTS = ("boot", "run", "wait", "light_sleep", "deep_sleep", "wifi_join", "wifi_connected", "wifi_send")
+# What takes memory outside Python's heap, in `native_heap`, where a board has such memory
+NATIVE = ("free", "python_first", "wifi", "wifi_active", "socket", "tls", "tls_handshake", "ble")
+
+
 @dataclass(frozen=True)
 class Bus:
     """One port with the pins it comes up on; the numbers are the board's GPIO numbers.
@@ -45,7 +51,10 @@ class Bus:
 
 @dataclass(frozen=True)
 class Board:
-    """Everything the simulator and the tools need to know about a board."""
+    """Everything the simulator and the tools need to know about a board.
+
+    `current_ua` has the keys of CURRENTS, `native_heap` those of NATIVE; it is empty where all memory is Python's.
+    """
 
     name: str
     title: str
@@ -63,6 +72,8 @@ class Board:
     uart_rx_threshold_bytes: int
     uart_rx_idle_symbols: int
     gpio: tuple[int, ...]
+    current_ua: Mapping[str, int]
+    native_heap: Mapping[str, int]
     buses: tuple[Bus, ...]
     sources: tuple[str, ...]
 
@@ -102,6 +113,7 @@ def parse_board(name: str, text: str) -> Board:
         raise BoardError(f"{where}: {broken}") from broken
     buses = tuple(_bus(where, entry) for entry in table.pop("bus", []))
     fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    fields.setdefault("native_heap", {})
     known = set(Board.__dataclass_fields__) - {"name", "buses"}
     wrong = sorted(known ^ set(fields))
     if wrong:
@@ -109,6 +121,10 @@ def parse_board(name: str, text: str) -> Board:
         raise BoardError(f"{where}: key {wrong[0]!r} is {what}")
     if fields["heap_gate"] not in HEAP_GATES:
         raise BoardError(f"{where}: heap_gate = {fields['heap_gate']!r}; one of {', '.join(HEAP_GATES)}")
+    for key, wanted in (("current_ua", CURRENTS), ("native_heap", NATIVE if fields["native_heap"] else ())):
+        if set(fields[key]) != set(wanted):
+            odd = sorted(set(fields[key]) ^ set(wanted))[0]
+            raise BoardError(f"{where}: {key} needs {', '.join(wanted)}; look at {odd!r}")
     return Board(name=name, buses=buses, **fields)
 
 

@@ -124,8 +124,8 @@ def parse(text: str) -> "Config":
     if not config["node"].startswith("urn:dev:"):
         raise _wrong("node", config["node"], _TOP[0][5])
     config["key"] = _key(found["key"])
-    if config["board"] == "pico_w" and config["watchdog_s"] > _PICO_WATCHDOG_S:
-        raise _wrong("watchdog_s", config["watchdog_s"], f"at most {_PICO_WATCHDOG_S} for a pico_w, or 0 for never")
+    if config["board"].startswith("pico") and config["watchdog_s"] > _PICO_WATCHDOG_S:
+        raise _wrong("watchdog_s", config["watchdog_s"], f"at most {_PICO_WATCHDOG_S} for a Pico, or 0 for never")
     config["wifi"] = _fields(found["wifi"], _WIFI, "wifi.")
     config["mqtt"] = _fields(found["mqtt"], _MQTT, "mqtt.")
     config["sensors"] = [_sensor(entry, f"sensors[{i}]") for i, entry in enumerate(config["sensors"])]

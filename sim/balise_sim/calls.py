@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FIRST_PORT_HANDLE = 200
 RESOLVE_US = 8_000
+MEMORY_KINDS = ("wifi", "wifi_active", "tls", "tls_handshake", "ble")  # as overlays/_memory.py numbers them
 ENTRY = struct.Struct("<BBH")
 
 
@@ -70,11 +71,13 @@ class Calls:
         return Reply()
 
     def _clock(self, request: Request) -> Reply:
-        """0: read the memory that outlives deep sleep; 1: set the clock; 2: set that memory."""
+        """0: read the memory that outlives deep sleep; 1: set the clock; 2: set that memory; 3: light sleep or not."""
         if request.small == 1:
             self._node.set_rtc(request.value)
         elif request.small == 2:
             self._node.rtc_memory = request.payload
+        elif request.small == 3:
+            self._node.sleeps_lightly = bool(request.value)
         return Reply(0, self._node.rtc_memory if request.small == 0 else b"")
 
     def _random(self, request: Request) -> Reply:
@@ -83,10 +86,31 @@ class Calls:
     def _flash(self, request: Request) -> Reply | None:
         return self._node.touch_flash(request)
 
+    def _memory(self, request: Request) -> Reply:
+        """Memory outside Python's heap: take one of a kind (1; value: what Python's objects take), or give it back."""
+        kind = MEMORY_KINDS[request.handle]
+        if request.small == 0:
+            self._node.native_heap.give(kind)
+            return Reply()
+        return Reply(0 if self._fits(kind, request.value) else -errno.ENOMEM)
+
+    def _fits(self, kind: str, allocated_bytes: int) -> bool:
+        return self._node.native_heap.take(kind, self._node.python_bytes(allocated_bytes))
+
     # Pins
 
     def _pin(self, request: Request) -> Reply:
         return Reply(self._bench.pins.request(request.handle, request.small, request.value), b"", 1)
+
+    def _pwm(self, request: Request) -> Reply:
+        """Value: frequency above, duty of 65535 in the low 16 bits; small 0: the pin is let go."""
+        setting = (request.value >> 16, request.value & 0xFFFF) if request.small else None
+        return Reply(self._bench.pins.modulate(request.handle, setting), b"", 1)
+
+    def _pulse(self, request: Request) -> Reply:
+        """The next pulse of level `small`, its length: `value` when it did not end in time, one more if none began."""
+        length_us, cost_us = self._bench.pins.pulse(request.handle, request.small, request.value)
+        return Reply(length_us, b"", cost_us)
 
     def _events(self, request: Request) -> Reply:
         return Reply(0, self._node.take_edges())
@@ -133,7 +157,12 @@ class Calls:
         return Reply(0, address.encode(), cost_us) if address else Reply(-errno.EHOSTUNREACH, b"", cost_us)
 
     def _socket(self, request: Request) -> Reply:
-        return Reply(self._station.open_socket())
+        if not self._fits("socket", request.value):
+            return Reply(-errno.ENOMEM)
+        handle = self._station.open_socket()
+        if handle < 0:
+            self._node.native_heap.give("socket")
+        return Reply(handle)
 
     def _connect(self, request: Request) -> Reply:
         socket = self._station.sockets.get(request.handle)
@@ -151,4 +180,5 @@ class Calls:
             return port.close(request, self._boot_us + request.now_us)  # type: ignore[no-any-return]
         if request.handle in self._station.sockets:
             self._station.close_socket(request.handle)
+            self._node.native_heap.give("socket")
         return Reply()

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from balise_boards import Board
+from balise_boards import HEAP_GATES, Board
 from balise_sim.bridge import MAX_REPLY_BYTES, Bridge, Reply, Request, State
 from balise_sim.buses import Bench
 from balise_sim.calls import ENTRY, Calls
 from balise_sim.console import Console
+from balise_sim.energy import OFF, Ledger
 from balise_sim.flash import Flash
 from balise_sim.link import Link
+from balise_sim.native_heap import NativeHeap
 from balise_sim.station import PUSH_BYTES, Station
 from balise_sim.vm import Vm
 
@@ -78,13 +80,18 @@ class Node:
         self.bench = Bench(board, self._edge)
         self.station = Station(world.network, link, world.next_address(), lambda _handle: self._stir())
         self.station.rejoins = board.platform == "esp32"
+        self.energy = Ledger(board.current_ua, lambda: world.now_us)
+        self.station.on_radio, self.station.on_sent = self.energy.radio, self.energy.sent
+        self.native_heap = NativeHeap(board.native_heap)
+        self.sleeps_lightly = False  # a wait is a light sleep
+        self._baseline_bytes = 0
         self.dice = random.Random(f"{world.seed}/{name}")
         self.console = Console(world.start_utc_ms)
         self.boots = 0
         self.fault: str | None = None
         self.vm_version = ""
         self.rtc_memory = b""
-        self.flash = Flash(root)
+        self.flash = Flash(root, board.flash_bytes)
         self._cause = Cause.POWER_ON
         self._rtc_zero_us = 0
         self._boot_us = 0
@@ -116,6 +123,7 @@ class Node:
         """Power goes, without warning, wherever the firmware is."""
         self.powered = False
         self._end_boot()
+        self.energy.processor(OFF, self.world.now_us)
 
     def reset(self) -> None:
         """Somebody presses the board's button."""
@@ -143,6 +151,7 @@ class Node:
         self.boots += 1
         self.fault = None
         self._boot_us = self.world.now_us
+        self.energy.processor("boot", self._boot_us)
         self._vm = self.world.spawn(self.board)
         self._calls = Calls(self, self._boot_us)
         self._bridge = Bridge(self._vm.bridge, self._calls.table, self._drain)
@@ -162,6 +171,12 @@ class Node:
     def overlays_ready(self, baseline_bytes: int) -> None:
         """The board's modules are loaded, and take so much of the heap."""
         self.world.check_baseline(baseline_bytes)
+        self._baseline_bytes = baseline_bytes
+        self.energy.processor("run", self._boot_us + self.board.boot_ms * 1000)
+
+    def python_bytes(self, allocated_bytes: int) -> int:
+        """What Python's objects would take on the board, of what the VM has allocated."""
+        return round((allocated_bytes - self._baseline_bytes) / HEAP_GATES[self.board.heap_gate])
 
     def set_rtc(self, rtc_us: int) -> None:
         self._rtc_zero_us = self._boot_us - rtc_us
@@ -185,6 +200,8 @@ class Node:
         def then() -> None:
             self._end_boot()
             self.bench.pins.forget()
+            if kind == TO_SLEEP:
+                self.energy.processor("deep_sleep", self._boot_us + now_us)
             if not forever:
                 self._plan_boot(cause, at_us)
 
@@ -204,6 +221,8 @@ class Node:
         self._timer = self._dog = None
         self._then = self._wait = None
         self.station.lose_power()
+        self.native_heap.clear()
+        self.sleeps_lightly = False
         if self._vm is not None:
             self.world.source.kill(self._vm)
             self._close_vm(self._vm)
@@ -289,6 +308,7 @@ class Node:
             if ready or over or self.bench.pins.edges:
                 return Reply(len(ready), ready)
         self._wait = wait
+        self.energy.processor("light_sleep" if self.sleeps_lightly else "wait", self._boot_us + wait.now_us)
         self._arm(wait)
         return None
 
@@ -340,6 +360,7 @@ class Node:
             return
         self._wait = None
         self._timer = None
+        self.energy.processor("run", self._boot_us + wait.now_us)
         self._bridge.horizon_us = wait.now_us + LEAD_US
         self._bridge.answer(wait.now_us, len(ready), ready)
         self._serve()

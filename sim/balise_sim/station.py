@@ -31,12 +31,20 @@ class WifiState(enum.IntEnum):
     GOT_IP = 5
 
 
+GAVE_UP = (WifiState.WRONG_KEY, WifiState.NOT_FOUND, WifiState.FAILED)
+
+
 class Station:
-    """The radio of one node. `on_ready(handle)` is called when a socket has something new for the VM."""
+    """The radio of one node. `on_ready(handle)` is called when a socket has something new for the VM.
+
+    `on_radio(state)` hears what the radio does (a state of energy.py), `on_sent(count)` of bytes that it sends.
+    """
 
     def __init__(self, network: Network, link: Link, address: str, on_ready: Callable[[int], None]) -> None:
         self.network, self.link, self.address, self._on_ready = network, link, address, on_ready
-        self.state = WifiState.IDLE
+        self._state = WifiState.IDLE
+        self.on_radio: Callable[[str], None] = lambda _state: None
+        self.on_sent: Callable[[int], None] = lambda _count: None
         self.active = False
         self.rejoins = True
         self.sockets: dict[int, NodeSocket] = {}
@@ -44,6 +52,16 @@ class Station:
         self._credentials = ("", "")
         self._orphans: list[Connection] = []
         link.watch(self._link_changed)
+
+    @property
+    def state(self) -> WifiState:
+        return self._state
+
+    @state.setter
+    def state(self, state: WifiState) -> None:
+        self._state = state
+        idle = state is WifiState.IDLE or (state in GAVE_UP and not self.rejoins)
+        self.on_radio("off" if idle else "wifi_connected" if self.is_connected else "wifi_join")
 
     @property
     def is_connected(self) -> bool:
@@ -160,6 +178,7 @@ class NodeSocket(NodeEnd):
         free = SEND_ROOM_BYTES - self._connection.to_host.size
         if free > 0 and data:
             self._connection.send_to_host(data[:free])
+            self._station.on_sent(min(free, len(data)))
         return max(0, min(free, len(data)))
 
     def fetch(self, unread: int, now_us: int) -> tuple[int, bytes]:

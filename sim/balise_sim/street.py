@@ -70,6 +70,7 @@ def judge_street(world: World, site: Site, until_utc_ms: int, node_kills: int) -
     heard = {row.node for row in ledger}
     verdict.silent = [name for name in world.nodes if name not in heard]
     verdict.node_kills = node_kills
+    verdict.vm = ", ".join(sorted({node.vm_version for node in world.nodes.values() if node.vm_version}))
     verdict.restarts = sum(node.boots for node in world.nodes.values()) - len(world.nodes) - node_kills
     return verdict
 

@@ -59,6 +59,7 @@ class Verdict:
     envelopes: int = 0
     signed_bytes: int = 0
     readings: int = 0
+    vm: str = ""  # which MicroPython the nodes ran on
 
     @property
     def ok(self) -> bool:

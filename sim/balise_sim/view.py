@@ -92,6 +92,8 @@ def verdict_lines(verdict: Verdict) -> list[str]:
         f"{len(verdict.unverified)}, same name with other bytes {verdict.conflicts}",
         f"signed bytes per reading   {per_reading:>9.2f}   {verdict.readings:,} readings",
     ]
+    if verdict.vm:
+        lines.append(f"nodes ran on               {verdict.vm}")
     if verdict.silent or verdict.restarts:
         lines.append(f"nodes without a row: {', '.join(verdict.silent) or 'none'}; unasked restarts {verdict.restarts}")
     wrong = [*map(str, verdict.lost), *map(str, verdict.duplicated), *verdict.holes, *verdict.unverified]

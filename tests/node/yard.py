@@ -72,7 +72,8 @@ class Yard:
         (self.root / "config.json").write_text(json.dumps(CONFIG | config), encoding="utf-8")
         self.utc_shift_ms: int | None = 0  # of the gateway's clock; None: it has none
         self.peer = Peer(FrameKeys(KEY), self._gateway_utc_ms)
-        self.node: Node = self.world.add_node("air-01", load_board("esp32"), self.root, wires, air or Air())
+        board = load_board(config.get("board", "esp32"))
+        self.node: Node = self.world.add_node("air-01", board, self.root, wires, air or Air())
         self._server: Any = None
         self.replace_peer(None)
 

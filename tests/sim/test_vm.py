@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from balise_boards import board_names
 from balise_sim import bridge
 from balise_sim.buses import Wire
 from balise_sim.node import Node
@@ -48,6 +49,21 @@ def test_boot_py_runs_first_and_lines_bear_the_worlds_time(world: World, tmp_pat
     world.loop.run_until_complete(world.run_for(5))
     start_ms = world.start_utc_ms
     assert node.console.lines == [(start_ms + 350, "boot"), (start_ms + 350, "main"), (start_ms + 2350, "later")]
+
+
+@pytest.mark.parametrize("name", board_names())
+def test_each_board_tells_what_it_is(run: Run, name: str) -> None:
+    node = run(
+        "import gc, machine, os, sys, time\ngc.collect()\n"
+        "print(sys.platform, sys.implementation._machine, machine.freq(), os.statvfs('/')[2] * 4096)\n"
+        "print(time.gmtime(0), time.ticks_add(0, -1) + 1)\nprint(gc.mem_free() + gc.mem_alloc())\n",
+        board=name,
+    )
+    board, (told, clock, heap) = node.board, texts(node)
+    assert told == f"{board.platform} {board.machine} {board.cpu_hz} {board.flash_bytes}"
+    weekday = {1970: 3, 2000: 5}[board.epoch_year]  # a Thursday, a Saturday; eight fields, not the nine of Unix
+    assert clock == f"({board.epoch_year}, 1, 1, 0, 0, 0, {weekday}, 1) {board.ticks_period}"
+    assert abs(int(heap) - board.heap_bytes) < 1024
 
 
 def test_an_exception_is_shown_as_the_prompt_shows_it_and_told(run: Run) -> None:
@@ -99,11 +115,6 @@ def test_a_full_heap_leaves_the_board_in_step(run: Run) -> None:
     """Every call that brings bytes is tried with hardly any memory left, and works again when there is some."""
     node = run(FULL_HEAP, [Wire("sds011", "uart1")], for_s=300)
     assert texts(node) == ["True 3000 ['main.py'] True"]
-
-
-def test_firmware_finds_the_boards_heap(run: Run) -> None:
-    node = run("import gc\ngc.collect()\nprint(gc.mem_free() + gc.mem_alloc())\n", board="pico_w")
-    assert abs(int(texts(node)[0]) - node.board.free_heap_bytes) < 1024
 
 
 @pytest.mark.parametrize(

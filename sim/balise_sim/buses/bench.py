@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from balise_boards import BUS_PINS, Board
@@ -52,9 +53,10 @@ class Bench:
     def __init__(self, board: Board, on_edge: Callable[[], None]) -> None:
         self.board = board
         self.pins = Pins(board, on_edge)
-        self.kinds = {kind: port_class(kind) for kind in sorted({bus.kind for bus in board.buses})}
+        kinds = sorted({bus.kind for bus in board.buses})
+        self.kinds = {kind: port_class(kind) for kind in kinds if find_spec(f"balise_sim.buses.{kind}")}
         self.ports: dict[str, dict[int, BusPort]] = {kind: {} for kind in self.kinds}
-        for bus in board.buses:
+        for bus in (bus for bus in board.buses if bus.kind in self.kinds):  # a board may have buses that nobody plays
             self.ports[bus.kind][bus.number] = port = self.kinds[bus.kind](board)
             port.watch(self.pins)
         self.devices: dict[str, DeviceModel] = {}

@@ -31,6 +31,8 @@ class BusPort(abc.ABC):
     DEVICE: ClassVar[type[DeviceModel]]
     HANDLE: ClassVar[int] = 0
     OPS: ClassVar[Mapping[Op, str]]
+    FAULTS: ClassVar[Mapping[str, str]] = {}  # of the wires, whatever is on them; what is then seen
+    faults: frozenset[str] = frozenset()
 
     @abc.abstractmethod
     def __init__(self, board: Board) -> None: ...
@@ -38,6 +40,12 @@ class BusPort(abc.ABC):
     @abc.abstractmethod
     def attach(self, device: DeviceModel, pins: tuple[int, ...] | None) -> None:
         """Wires a device to these pins of the board; None: to whatever pins firmware opens. Raises WiringError."""
+
+    def fault(self, name: str, on: bool = True) -> None:
+        """Something is wrong with the wires, or no longer. Raises ValueError for a name that is not in FAULTS."""
+        if name not in self.FAULTS:
+            raise ValueError(f"{type(self).__module__}: no fault {name!r}; it has {', '.join(self.FAULTS) or 'none'}")
+        self.faults = self.faults | {name} if on else self.faults - {name}
 
     def watch(self, pins: "Pins") -> None:  # noqa: B027 - most buses look at no other pins
         """The board's pins, for a bus that is told by others than its own (SPI: chip select)."""

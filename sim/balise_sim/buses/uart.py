@@ -7,6 +7,7 @@ from balise_sim.bridge import Op, Reply, Request
 from balise_sim.buses.port import ANY_PIN, EINVAL, PUSH_BYTES, SECOND_US, BusPort, WiringError, joined
 from balise_sim.devices.base import DeviceModel, UARTDevice
 
+WRONG_EVERY, LOST_EVERY = 20, 50
 GARBAGE = 0xF8  # what a byte reads as at another speed, or when its parity does not fit
 
 
@@ -25,6 +26,10 @@ class Port(BusPort):
 
     DEVICE = UARTDevice
     HANDLE = 200
+    FAULTS: ClassVar = {
+        "framing": "every twentieth byte comes with its bits shifted, as when speeds nearly agree",
+        "lost_bytes": "every fiftieth byte is not seen",
+    }
     OPS: ClassVar = {Op.UART_OPEN: "on_open", Op.UART_WRITE: "on_write", Op.UART_IDLE: "on_idle"}
 
     def __init__(self, board: Board) -> None:
@@ -38,7 +43,7 @@ class Port(BusPort):
         self._waiting = bytearray()
         self._unread = 0
         self._tx_idle_us = 0
-        self.overflowed_bytes = 0
+        self.overflowed_bytes = self._arrived = 0
 
     def attach(self, device: DeviceModel, pins: tuple[int, ...] | None) -> None:
         assert isinstance(device, UARTDevice)
@@ -97,6 +102,7 @@ class Port(BusPort):
             if device.baud_hz != self._baud_hz:
                 came = bytes((GARBAGE,)) * len(came)
             came = read_at(came, device.PARITY, self._parity)
+            came = self._spoilt(came) if self.faults else came
             room = max(0, self._rxbuf_bytes + self._fifo_bytes - self._unread - len(self._waiting))
             self.overflowed_bytes += max(0, len(came) - room)
             self._waiting += came[:room]
@@ -104,6 +110,16 @@ class Port(BusPort):
             return bool(self._waiting)
         due_us = device.due_us(now_us)
         return due_us is None or due_us - now_us > 2 * self._symbol_us
+
+    def _spoilt(self, came: bytes) -> bytes:
+        spoilt = bytearray()
+        for byte in came:
+            self._arrived += 1
+            if "lost_bytes" in self.faults and self._arrived % LOST_EVERY == 0:
+                continue
+            wrong = "framing" in self.faults and self._arrived % WRONG_EVERY == 0
+            spoilt.append(byte << 1 & 0xFF | 1 if wrong else byte)
+        return bytes(spoilt)
 
     def fetch(self, unread: int, now_us: int) -> tuple[int, bytes]:
         """(flags, visible bytes) for the VM, which still has `unread` bytes."""

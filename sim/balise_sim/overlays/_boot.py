@@ -38,6 +38,7 @@ def _hello():
 
 
 def _shadow():
+    sys.modules["tls"] = __import__("_tls")  # first, because it needs the VM's own uselect
     for name in _SHADOWED:
         module = __import__(name)
         sys.modules[name] = sys.modules["u" + name] = module

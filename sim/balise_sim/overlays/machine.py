@@ -8,17 +8,31 @@ import _bridge
 from _analog import ADC
 from _pins import Pin, Signal
 from _ports import I2C, UART, SoftI2C
+from _pulses import PWM, time_pulse_us
 from _spi import SPI, SoftSPI
 from _timers import RTC, WDT, Timer
 from micropython import const
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
-PIN_WAKE, TIMER_WAKE = 2, 4
-SLEEP, DEEPSLEEP = 2, 4
 
-__all__ = ("ADC", "I2C", "RTC", "SPI", "UART", "WDT", "Pin", "Signal", "SoftI2C", "SoftSPI", "Timer")
+__all__ = (
+    "ADC",
+    "I2C",
+    "PWM",
+    "RTC",
+    "SPI",
+    "UART",
+    "WDT",
+    "Pin",
+    "Signal",
+    "SoftI2C",
+    "SoftSPI",
+    "Timer",
+    "time_pulse_us",
+)
 
 _TO_RESET, _TO_SLEEP, _TO_SOFT_RESET = const(1), const(2), const(3)
+_SLEEPS = const(3)
 _cpu_hz = _bridge.settings["cpu_hz"]
 
 
@@ -30,8 +44,12 @@ def reset_cause():
     return _bridge.settings["reset_cause"]
 
 
-def wake_reason():
-    return TIMER_WAKE if reset_cause() == DEEPSLEEP_RESET else 0
+if _bridge.settings["platform"] == "esp32":
+    SLEEP, DEEPSLEEP = 2, 4
+    PIN_WAKE, TIMER_WAKE = 2, 4
+
+    def wake_reason():
+        return TIMER_WAKE if reset_cause() == DEEPSLEEP_RESET else 0
 
 
 def reset():
@@ -48,11 +66,12 @@ def deepsleep(time_ms=0):
 
 
 def lightsleep(time_ms=0):
+    _bridge.call(_bridge.CLOCK, 0, _SLEEPS, 1)
     if time_ms:
         _bridge.pause(time_ms * 1000)
-        return
-    while True:
+    while not time_ms:
         _bridge.wait(_bridge.FOREVER)
+    _bridge.call(_bridge.CLOCK, 0, _SLEEPS, 0)
 
 
 def idle():

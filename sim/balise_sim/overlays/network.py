@@ -5,6 +5,7 @@ radio is. Leaves to others: access point mode and cabled interfaces, which no no
 """
 
 import _bridge
+import _memory
 from micropython import const
 
 STA_IF, AP_IF = 0, 1
@@ -40,6 +41,13 @@ def ipconfig(*names, **settings):
     raise ValueError("unknown config param")
 
 
+def _take(kind):
+    try:
+        _memory.take(kind)
+    except OSError:
+        raise OSError("WiFi Out of Memory") from None
+
+
 class WLAN:
     IF_STA, IF_AP = 0, 1
     SEC_OPEN, SEC_WPA_WPA2 = 0, 4
@@ -48,10 +56,15 @@ class WLAN:
     def __init__(self, interface_id=STA_IF):
         if interface_id != STA_IF:
             raise ValueError("only the station interface is simulated")
+        _take(_memory.WIFI)
         self._ssid = ""
         self._options = {"reconnects": -1, "pm": WLAN.PM_PERFORMANCE, "txpower": 20, "channel": 6, "security": 4}
 
     def active(self, is_active=None):
+        if is_active:
+            _take(_memory.WIFI_ACTIVE)
+        elif is_active is not None:
+            _memory.give(_memory.WIFI_ACTIVE)
         return bool(_bridge.call(_bridge.WLAN, 0, _ACTIVE, _ASK if is_active is None else int(bool(is_active))))
 
     def connect(self, ssid=None, password=None, *, bssid=None):

@@ -1,10 +1,11 @@
 """`socket` of the board: TCP clients, blocking and not.
 
 Promises: the stream methods as MicroPython has them (None where nothing is here yet, OSError with an errno), a host
-name looked up in the world's network. Leaves to others: servers, datagrams and TLS, which no node of ours uses.
+name looked up in the world's network. Leaves to others: TLS (_tls.py), servers and datagrams, which no node uses.
 """
 
 import _bridge
+from _memory import open_socket
 from _streams import ERROR, READABLE, WRITABLE, Stream
 from micropython import const
 
@@ -25,7 +26,7 @@ class socket(Stream):
     def __init__(self, af=AF_INET, type=SOCK_STREAM, proto=IPPROTO_TCP):
         if af != AF_INET or type != SOCK_STREAM:
             raise OSError(_EOPNOTSUPP)
-        super().__init__(_bridge.call(_bridge.SOCKET))
+        super().__init__(open_socket())
         self._timeout_us = _bridge.FOREVER
 
     def setblocking(self, value):

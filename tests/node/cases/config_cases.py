@@ -119,7 +119,7 @@ def case_a_pico_w_has_a_short_watchdog(_folder: str) -> None:
     config = sample()
     config["board"] = "pico_w"
     config["watchdog_s"] = 9
-    says(refused(config), '"watchdog_s": found 9; write at most 8 for a pico_w')
+    says(refused(config), '"watchdog_s": found 9; write at most 8 for a Pico')
     config["watchdog_s"] = 8
     assert parse(json.dumps(config))["watchdog_s"] == 8
 
