@@ -4,22 +4,15 @@ Promises one value per channel, None where there is none, and one line on the co
 new way or works again. Leaves to the drivers how, and to the app when.
 """
 
-import time
-
-from balise_node.drivers import SensorError, load
-from balise_node.errors import ConfigError
+from balise_node.drivers import SensorError
 
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take the name for true
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from balise_node.board import Buses
     from balise_node.drivers._shapes import Driver
-
-
-# What config.json says to the driver itself
-_OPTIONS = ("address", "right", "ratio_milli", "rom", "bits", "shunt_milliohm")
+    from balise_node.screen import Screen
 
 
 class Member:
@@ -58,32 +51,18 @@ class Member:
 
 
 class Sensors:
-    """Built from config.json; `models` names channel and sensor model of each value of `sample`.
+    """`models` names channel and sensor model of each value of `sample`.
 
-    `flags` is {position among those values: QARTOD flag}, as the sensors judged their last sample.
+    `flags` is {position among those values: QARTOD flag}, as the sensors judged their last sample. `screen` shows what
+    was sampled, if the node has a display.
     """
 
-    def __init__(self, configs: "list[dict[str, Any]]", buses: "Buses") -> None:
-        self._members = [_member(f"sensors[{i}]", config, buses) for i, config in enumerate(configs)]
-        self.warmup_ms = max([member.driver.WARMUP_S for member in self._members]) * 1000
-        self.models = [(name, m.driver.MODEL) for m in self._members for name in m.channels]
+    def __init__(self, members: list[Member]) -> None:
+        self._members = members
+        self.warmup_ms = max([member.driver.WARMUP_S for member in members]) * 1000
+        self.models = [(name, member.driver.MODEL) for member in members for name in member.channels]
         self.flags: dict[int, int] = {}
-        names = [name for name, _ in self.models]
-        displays = [member for member in self._members if not member.driver.CHANNELS]
-        if not names:
-            raise ConfigError('config.json: "sensors": found none that measures; add one beside the display')
-        self._screen = None
-        if displays:
-            from balise_node.screen import Screen
-
-            self._screen = Screen(displays, names)
-        for name in names:
-            if names.count(name) > 1:
-                models = ", ".join([model for channel, model in self.models if channel == name])
-                raise ConfigError(
-                    f'config.json: "sensors": found {name} twice ({models}); '
-                    'write in "channels" of one of them what it is to give'
-                )
+        self.screen: Screen | None = None
 
     def wake(self, feed: "Callable[[], None]") -> None:
         """Bring all to work."""
@@ -107,8 +86,8 @@ class Sensors:
             if found is not None:
                 member.works()
             feed()
-        if self._screen is not None:
-            self._screen.show(values)
+        if self.screen is not None:
+            self.screen.show(values)
             feed()
         return values
 
@@ -116,31 +95,3 @@ class Sensors:
         """Let all rest: fans and lasers last longer."""
         for member in self._members:
             member.attempt(member.driver.sleep)
-
-
-def _member(path: str, config: "dict[str, Any]", buses: "Buses") -> Member:
-    problem = ""
-    try:
-        driver = load(config["model"])
-        if driver.BUS in config:
-            bus = buses.open(driver.BUS, config, getattr(driver, "LINE", {}))
-        else:
-            problem = f'a {driver.MODEL} has no such bus; write its "{driver.BUS}" and pins'
-    except SensorError as error:
-        problem = str(error)
-    except ValueError as error:  # of a pin or a bus that the board does not have
-        problem = f"this board says {error}; write the number and the pins of a bus that it has"
-    if problem:
-        raise ConfigError(f'config.json: "{path}": {problem}')
-    for name in config["channels"]:
-        if name not in driver.CHANNELS:
-            known = ", ".join(driver.CHANNELS)
-            raise ConfigError(f'config.json: "{path}.channels": a {driver.MODEL} has no {name!r}; it has {known}')
-    options = {name: config[name] for name in _OPTIONS if config.get(name)}
-    try:
-        sensor = driver(bus, time.sleep_ms, **options)
-    except (TypeError, ValueError) as error:  # an option that this driver has not, or that is no number
-        problem = str(error)
-    if problem:
-        raise ConfigError(f'config.json: "{path}": a {driver.MODEL} says: {problem}; remove or correct its options')
-    return Member(sensor, config["channels"])

@@ -14,7 +14,7 @@ def test_a_board_is_plausible_and_says_where_its_figures_are_from(name: str) -> 
     assert board.epoch_year in (1970, 2000)
     assert board.ticks_period & (board.ticks_period - 1) == 0
     assert board.sources
-    assert {bus.kind for bus in board.buses} >= {"adc", "i2c", "onewire", "uart"}
+    assert {bus.kind for bus in board.buses} >= {"adc", "i2c", "onewire", "spi", "uart"}
     assert board.bus("i2c", 0).role_pins.keys() == {"sda", "scl"}
 
 

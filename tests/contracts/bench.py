@@ -1,15 +1,16 @@
 """A workbench: device models on buses shaped as drivers are handed them, on a virtual clock, without a board."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from balise_sim.buses.adc import CONVERSION_US, seen_uv
 from balise_sim.buses.onewire import RESET_US, SLOT_US, Line
 from balise_sim.devices._analog import AnalogDevice
 from balise_sim.devices._onewire import OneWireDevice, crc8
-from balise_sim.devices.base import I2CDevice, Nack, UARTDevice
+from balise_sim.devices.base import BusStuck, I2CDevice, Nack, SPIDevice, UARTDevice
 
 I2C_BYTE_US = 25  # nine bits at 400 kHz, and a little
+I2C_TIMEOUT_US = 50_000  # machine.I2C's default: so long it lets a chip hold the clock
 T = TypeVar("T")
 RXBUF_BYTES = 256  # machine.UART's default on esp32 and rp2: what does not fit is lost
 
@@ -24,8 +25,10 @@ class Bench:
     def sleep_ms(self, ms: int) -> None:
         self.now_us += ms * 1000
 
-    def bus(self, device: Any) -> Any:
-        """The bus that the device hangs on alone."""
+    def bus(self, device: Any, line: Mapping[str, Any] | None = None) -> Any:
+        """The bus that the device hangs on alone; `line` is the driver's LINE."""
+        if device.BUS == "spi":
+            return BenchSPI(self, device, line or {})
         return BUSES[device.BUS](self, device)
 
 
@@ -73,7 +76,10 @@ class BenchI2C:
 
     def _transfer(self, addr: int, count: int, act: Callable[[int], T]) -> T:
         self._bench.calls += 1
-        self._bench.now_us += I2C_BYTE_US * (count + 1)
+        held_us = self._device.hold_us(self._bench.now_us) if addr == self._device.address else 0
+        self._bench.now_us += min(held_us, I2C_TIMEOUT_US) + I2C_BYTE_US * (count + 1)
+        if held_us > I2C_TIMEOUT_US:
+            raise OSError(BusStuck.errno, f"{addr} holds the clock")
         try:
             if addr != self._device.address:
                 raise Nack(f"nobody at {addr}")
@@ -136,6 +142,39 @@ class BenchADC:
         self._bench.calls += 1
         self._bench.now_us += CONVERSION_US
         return seen_uv("esp32", self._device.pin_uv(self._bench.now_us))
+
+
+class BenchSPI:
+    """balise_node.spi.Line with one device."""
+
+    def __init__(self, bench: Bench, device: SPIDevice, line: Mapping[str, Any]) -> None:
+        self._bench, self._device = bench, device
+        self._mode = line.get("polarity", 0) * 2 + line.get("phase", 0)
+        self._hz = line.get("baudrate", 500_000)  # the esp32 port's own
+        self._selected = False
+
+    def select(self) -> None:
+        self._selected = True
+
+    def deselect(self) -> None:
+        self._selected = False
+
+    def exchange(self, data: bytes, gap_us: int = 0) -> bytes:
+        self._bench.calls += 1
+        if not gap_us:
+            return self._clock(data)
+        came = b""
+        for at in range(len(data)):
+            self._bench.now_us += gap_us
+            came += self._clock(data[at : at + 1])
+        return came
+
+    def _clock(self, data: bytes) -> bytes:
+        start_us = self._bench.now_us
+        self._bench.now_us += round(len(data) * 8_000_000 / self._hz)
+        if not self._selected:
+            return b"\xff" * len(data)
+        return self._device.transfer(data, self._mode, self._hz, start_us)
 
 
 BUSES: dict[str, Callable[..., Any]] = {"uart": BenchUART, "i2c": BenchI2C, "onewire": BenchOneWire, "adc": BenchADC}

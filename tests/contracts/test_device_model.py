@@ -2,18 +2,20 @@
 
 import contextlib
 import random
+from collections.abc import Container
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from balise_node.drivers import WHAT_TO_TRY, SensorError, load
+from balise_node.drivers import SensorError, load
+from balise_node.drivers._advice import WHAT_TO_TRY
 from balise_sim.buses.adc import SUPPLY_UV
 from balise_sim.buses.onewire import Line
 from balise_sim.devices._analog import AnalogDevice
 from balise_sim.devices._onewire import OneWireDevice
-from balise_sim.devices.base import DeviceModel, I2CDevice, Nack, UARTDevice
+from balise_sim.devices.base import DeviceModel, I2CDevice, Nack, SPIDevice, UARTDevice
 from balise_wire.channels import channel
 from contracts.bench import Bench
 from contracts.found import DEVICES, SENSORS, device, stems, vectors
@@ -33,7 +35,7 @@ class Rig:
         self.bench = Bench()
         self.device = device(model)(seed=seed)
         self.driver = load(model)
-        self.bus = self.bench.bus(self.device)
+        self.bus = self.bench.bus(self.device, getattr(self.driver, "LINE", {}))
         self.restart()
 
     def restart(self) -> None:
@@ -52,14 +54,28 @@ class Rig:
         for name, value in values.items():
             self.device.set_channel(name, value)
 
-    def assert_reads(self, values: dict[str, float], read: dict[str, int | None]) -> None:
-        """Half a step of the sensor, and what integer formulas and the channel's own step add."""
-        assert read.keys() - self.device.REPORTS.keys() == values.keys()
+    def assert_reads(self, values: dict[str, float], read: dict[str, int | None], but: Container[str] = ()) -> None:
+        """Half a step of the sensor, and what integer formulas and the channel's own step add; not of `but`."""
+        assert read.keys() - self.device.REPORTS.keys() == values.keys() - self.device.COUNTED.keys()
         for name, value in values.items():
+            if name in but:
+                continue
+            if name in self.device.COUNTED:
+                if self.device.COUNTED[name][0] not in but:
+                    self.assert_counted(name, value, read)
+                continue
             scale = 10 ** channel(name).scale
             quantity = self.device.CHANNELS[name]
             tolerance = max(quantity.resolution, abs(value) * quantity.share) * scale / 2 + 1.5
             assert read[name] == pytest.approx(value * scale, abs=tolerance), name
+
+    def assert_counted(self, name: str, per_m3: float, read: dict[str, int | None]) -> None:
+        """A count is chance: within eight standard deviations of its mean, and eight, for small counts are skew."""
+        count, volume_l = (read[each] for each in self.device.COUNTED[name])
+        assert count is not None
+        assert volume_l, "nothing was sampled"
+        mean = per_m3 * volume_l / 10 ** channel(self.device.COUNTED[name][1]).scale / 1000
+        assert abs(count - mean) <= 8 * mean**0.5 + 8, name
 
 
 def part_of_range(model: str, part: float) -> dict[str, float]:
@@ -76,12 +92,16 @@ def test_it_is_what_its_driver_expects(model: str) -> None:
     made, driver = device(model)(), load(model)
     assert made.BUS == driver.BUS
     assert not made.CHANNELS.keys() & made.REPORTS.keys()
-    assert made.CHANNELS.keys() | made.REPORTS.keys() == set(driver.CHANNELS)
+    assert made.COUNTED.keys() <= made.CHANNELS.keys()
+    assert {each for pair in made.COUNTED.values() for each in pair} <= set(driver.CHANNELS)
+    assert made.CHANNELS.keys() - made.COUNTED.keys() | made.REPORTS.keys() == set(driver.CHANNELS)
     for name, quantity in made.CHANNELS.items():
-        scale = 10 ** channel(name).scale
         assert made.range(name) == (quantity.low, quantity.high)
         assert quantity.low < quantity.usual < quantity.high
         assert 0 < quantity.resolution < quantity.high - quantity.low
+        if name in made.COUNTED:
+            continue
+        scale = 10 ** channel(name).scale
         assert channel(name).low <= quantity.low * scale < quantity.high * scale <= channel(name).high
 
 
@@ -195,7 +215,8 @@ def test_a_fault_gives_its_error_or_its_value(model: str, fault: str) -> None:
         if isinstance(expectation, dict):
             values = {name: value for name, value in expectation.items() if name != "flags"}
             assert {name: read[name] for name in values} == values
-            read |= {name: round(after[name] * 10 ** channel(name).scale) for name in values if name in after}
+            rig.assert_reads(after, read, but=values)
+            continue
         rig.assert_reads(before if expectation == "held" else after, read)
 
 
@@ -256,6 +277,8 @@ def exercise(made: DeviceModel, steps: list[tuple[int, bytes]]) -> None:
             assert len(line.run(b"\xff" * len(data), now_us)) == len(data)
         elif isinstance(made, AnalogDevice):
             assert 0 <= made.pin_uv(now_us) <= SUPPLY_UV
+        elif isinstance(made, SPIDevice):
+            assert len(made.transfer(data, made.MODE, made.MAX_HZ, now_us)) == len(data)
 
 
 @pytest.mark.parametrize("model", stems(DEVICES))

@@ -87,6 +87,8 @@ bme680_status 87 / 0 1 0 1000000000
 ds3231_status 88 / 0 1 0 1000000000
 senseair_s8_status 89 / 0 1 0 1000000000
 gnss_status 90 / 0 1 0 1000000000
+illuminance 91 lx 1 1 0 1500000 home-assistant=illuminance
+sht31_status 120 / 0 1 0 65535
 """
 
 

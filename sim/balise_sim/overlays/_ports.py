@@ -22,9 +22,9 @@ def _number(pin):
 class I2C:
     def __init__(self, id=-1, *, scl=None, sda=None, freq=400000, timeout=50000):
         self._id = id & 255
-        pins = bytes((_number(sda), _number(scl)))
+        wiring = bytes((_number(sda), _number(scl))) + timeout.to_bytes(4, "little")
         try:
-            self._handle = _bridge.call(_bridge.I2C_OPEN, self._id, 0, freq, pins)
+            self._handle = _bridge.call(_bridge.I2C_OPEN, self._id, 0, freq, wiring)
         except OSError:
             raise ValueError("I2C({}) doesn't exist or has other pins".format(id)) from None  # noqa: UP032
 
@@ -93,8 +93,9 @@ class UART(Stream):
         if self._timeout_us:  # then the ports wait for two symbols at least between characters
             self._timeout_char_us = max(self._timeout_char_us, 2 * symbol_bits * 1000000 // baudrate)
         pins = bytes((_number(self._pins[0]), _number(self._pins[1]), symbol_bits, self._rxbuf & 255, self._rxbuf >> 8))
+        parity = 0 if parity is None else 1 + (parity & 1)  # none, even, odd
         try:
-            _bridge.call(_bridge.UART_OPEN, self._handle, 0, baudrate, pins)
+            _bridge.call(_bridge.UART_OPEN, self._handle, parity, baudrate, pins)
         except OSError:
             raise ValueError("UART({}) does not exist or has other pins".format(self._id)) from None  # noqa: UP032
 
