@@ -114,6 +114,9 @@ def spoilt(model: str, golden: dict[str, Any]) -> Iterator[tuple[str, dict[str, 
             for at, wrong in ((at, wrong) for at, run in enumerate(runs) for wrong in flipped(run)):
                 changed = [run.hex() for run in (*runs[:at], wrong, *runs[at + 1 :])]
                 yield key, golden | {kind: golden.get(kind, {}) | {key: changed}}
+    heard = listed(golden.get("heard", []))
+    for at, wrong in ((at, wrong) for at, run in enumerate(heard) for wrong in flipped(run)):
+        yield "heard", golden | {"heard": [run.hex() for run in (*heard[:at], wrong, *heard[at + 1 :])]}
 
 
 @pytest.mark.parametrize("model", SENSORS)
