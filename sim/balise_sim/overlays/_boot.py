@@ -59,19 +59,21 @@ def _shadow_gc():
 def _mount():
     import vfs
 
+    files = vfs.VfsPosix(_bridge.settings["root"])
+    files = _prompt.image(files) if _bridge.settings.get("image") else Flash(files)
     vfs.umount("/")
-    vfs.mount(Flash(vfs.VfsPosix(_bridge.settings["root"])), "/")
+    vfs.mount(files, "/")
     sys.modules["os"].chdir("/")
     sys.path[:] = ("", ".frozen", "/lib")
     sys.argv[:] = ("",)
 
 
-def _run(name):
+def _run(name, names=None):
     """Runs a file of the root when it is there; True when the board goes on to the next one."""
     if name not in sys.modules["os"].listdir("/"):
         return True
     try:
-        execfile(name, {"__name__": "__main__", "__file__": name})  # noqa: F821 - a built-in of MicroPython
+        execfile(name, {"__name__": "__main__", "__file__": name} if names is None else names)  # noqa: F821 - a built-in of MicroPython
     except SystemExit:
         _bridge.call(_bridge.RESET, 0, _TO_SOFT_RESET)
     except BaseException as failure:  # noqa: BLE001 - the top of the board: shown as the REPL shows it
@@ -88,10 +90,14 @@ def _report(failure):
 
 
 _hello()
+_prompt = __import__("_prompt") if _bridge.settings.get("prompt") else None  # before others take names of _bridge
 _shadow()
 _mount()
 _shadow_gc()
-if _run("boot.py") and _run("main.py"):
-    _bridge.call(_bridge.FINISH, 0, _FINISHED, gc.mem_free())
-while True:  # the prompt, where nobody types
-    _bridge.wait(_bridge.FOREVER)
+if _prompt:
+    _prompt.run(_run)  # and then the VM's own prompt, when this module has ended
+else:
+    if _run("boot.py") and _run("main.py"):
+        _bridge.call(_bridge.FINISH, 0, _FINISHED, gc.mem_free())
+    while True:  # the prompt, where nobody types
+        _bridge.wait(_bridge.FOREVER)
