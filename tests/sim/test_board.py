@@ -16,6 +16,7 @@ import pytest
 
 from balise_boards import load_board
 
+HARDWARE = Path(__file__).parent.parent / "hardware"
 PATIENCE_S = 60.0  # what a step may take on a busy machine; it takes half a second
 SCRIPT = """
 import time
@@ -35,13 +36,13 @@ Remote = Callable[..., str]
 
 
 @contextmanager
-def board(folder: Path, *options: str) -> Iterator[str]:
+def board(folder: Path, *options: str, kit: str = "air-esp32") -> Iterator[str]:
     """The path of a running board's terminal."""
-    command = [sys.executable, "-m", "balise_tools", "sim", "board", "air-esp32", "--files", str(folder), *options]
+    command = [sys.executable, "-m", "balise_tools", "sim", "board", kit, "--files", str(folder), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         path = process.stdout.readline().strip()
-        assert process.stdout.readline() == "sds011 on uart2 (tx 17, rx 16)\n"
+        assert process.stdout.readline().endswith(")\n")  # such as: sds011 on uart2 (tx 17, rx 16)
         yield path
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) == 0
@@ -171,6 +172,25 @@ def test_the_shell_is_mpremotes_prompt() -> None:
         assert process.wait(PATIENCE_S) == 0
     os.close(ours)
     os.close(theirs)
+
+
+def hardware_tests(*options: str) -> str:
+    """How the tests in tests/hardware end: pytest-embedded runs in a process of its own, with its own settings."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(HARDWARE), *options]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=clean, timeout=3 * PATIENCE_S, check=False)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_the_hardware_tests_pass_on_a_board_of_their_own() -> None:
+    assert "4 passed" in hardware_tests()
+
+
+def test_the_hardware_tests_pass_on_a_board_that_is_known_by_its_port(tmp_path: Path) -> None:
+    """As on a real one: all they have is the path."""
+    with board(tmp_path, kit="pico_w+bme280") as line:
+        assert "4 passed" in hardware_tests("--port", line, "--kit", "pico_w+bme280")
 
 
 def test_a_kit_that_is_not_there_is_told() -> None:
