@@ -19,6 +19,7 @@ from balise_sim.buses import Wire
 from balise_sim.kits import Kit
 from balise_sim.layout import wiring
 from balise_sim.live import LiveNode, RealTime
+from balise_sim.node import Node
 from balise_sim.pace import PacedLoop
 from balise_sim.replay import Home as Place
 from balise_sim.scenario import Home
@@ -59,6 +60,21 @@ class Desk:
         return status
 
 
+def put_on(world: World, kit: Kit, root: Path, main: str = "", name: str = NAME) -> Node:
+    """A powered board of the kit in a world on virtual time, with this main.py; `root` is its file system."""
+    root.mkdir(parents=True, exist_ok=True)
+    install_firmware(root)
+    if main:
+        (root / "main.py").write_text(main, encoding="utf-8")
+    node = world.add_node(name, load_board(kit.board), root, _wires(kit), Place(world.start_utc_ms))
+    node.power_on()
+    return node
+
+
+def _wires(kit: Kit) -> list[Wire]:
+    return [Wire(model, f"{bus.kind}{bus.number}") for model, bus in wiring(Home(NAME, kit.board, kit.sensors))]
+
+
 @contextmanager
 def set_up(kit: Kit, files: Path, image: Path | None = None, seed: int = 0) -> Iterator[Desk]:
     """A powered board until the context ends; `files` is its file system, or fills the new flash `image`."""
@@ -70,7 +86,7 @@ def set_up(kit: Kit, files: Path, image: Path | None = None, seed: int = 0) -> I
     start_utc_ms = round(time.time() * 1000)
     with World(loop, start_utc_ms, seed=seed) as world:
         node = LiveNode(world, NAME, load_board(kit.board), files, image)
-        world.add(node, [Wire(model, f"{bus.kind}{bus.number}") for model, bus in plugs], Place(start_utc_ms))
+        world.add(node, _wires(kit), Place(start_utc_ms))
         node.power_on()
         yield Desk(loop, node, tuple(told))
     node.terminal.close()
