@@ -86,7 +86,13 @@ def _look():
     return _bridge.now_us
 
 
-_bridge.call, _bridge.call_into, _bridge.look = _call, _call_into, _look
+def _pause(duration_us):
+    end_us = _look() + duration_us
+    while _bridge.now_us < end_us:
+        _bridge.wait(end_us)
+
+
+_bridge.call, _bridge.call_into, _bridge.look, _bridge.pause = _call, _call_into, _look, _pause
 
 
 # The keyboard
