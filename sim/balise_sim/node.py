@@ -20,6 +20,7 @@ from balise_sim.calls import ENTRY, Calls
 from balise_sim.console import Console
 from balise_sim.flash import Flash
 from balise_sim.link import Link
+from balise_sim.peripheral import Peripheral
 from balise_sim.station import PUSH_BYTES, Station
 from balise_sim.vm import Vm
 
@@ -78,6 +79,7 @@ class Node:
         self.bench = Bench(board, self._edge)
         self.station = Station(world.network, link, world.next_address(), lambda _handle: self._stir())
         self.station.rejoins = board.platform == "esp32"
+        self.peripheral = Peripheral(world.loop, self._ble_event)
         self.dice = random.Random(f"{world.seed}/{name}")
         self.console = Console(world.start_utc_ms)
         self.boots = 0
@@ -204,6 +206,7 @@ class Node:
         self._timer = self._dog = None
         self._then = self._wait = None
         self.station.lose_power()
+        self.peripheral.lose_power()
         if self._vm is not None:
             self.world.source.kill(self._vm)
             self._close_vm(self._vm)
@@ -349,6 +352,11 @@ class Node:
         if self._bridge is not None:
             self._bridge.pending = len(self.bench.pins.edges) // 2
             self._stir()
+
+    def _ble_event(self, edge: bytes) -> None:
+        """The radio has something to tell: the VM hears of it as of a pin's edge."""
+        self.bench.pins.edges += edge
+        self._edge()
 
     def take_edges(self) -> bytes:
         edges = bytes(self.bench.pins.edges[:MAX_REPLY_BYTES])
