@@ -30,16 +30,16 @@ BLANK = b"\xff" * 4096
 
 
 class RealTime:
-    """The pace of a world in which a second is a second (pace.Pace)."""
+    """The pace of a world alone with real time (pace.Pace): `speed` of its seconds in one."""
 
-    def __init__(self) -> None:
-        self._start_s = time.monotonic()
+    def __init__(self, speed: float = 1.0) -> None:
+        self._speed, self._start_s = speed, time.monotonic()
 
     def now_s(self) -> float:
-        return time.monotonic() - self._start_s
+        return (time.monotonic() - self._start_s) * self._speed
 
     def select(self, really: Select, until_s: float | None) -> Ready:
-        return really(3600.0 if until_s is None else max(0.0, until_s - self.now_s()))
+        return really(3600.0 if until_s is None else max(0.0, (until_s - self.now_s()) / self._speed))
 
     def close(self) -> None:
         """Nothing is open."""

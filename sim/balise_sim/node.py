@@ -151,11 +151,16 @@ class Node:
         self._bridge.horizon_us = self.board.boot_ms * 1000 + LEAD_US
         self._serve()
 
+    @property
+    def unique_id(self) -> bytes:
+        """The chip's, which is its radios' address as well."""
+        return random.Random(self.name).randbytes(6)
+
     def settings(self) -> dict[str, Any]:
         """What the VM is told about its board."""
         return board_settings(self.board, self.root) | {
             "version": f"simulated {self.board.name}, VM {self.vm_version}",
-            "unique_id": random.Random(self.name).randbytes(6).hex(),
+            "unique_id": self.unique_id.hex(),
             "reset_cause": int(self._cause),
             "rtc_us": self._boot_us - self._rtc_zero_us,
             "seed": self.dice.getrandbits(30),

@@ -38,8 +38,10 @@ def _line(request: pytest.FixtureRequest) -> Iterator[str]:
     command = [sys.executable, "-m", "balise_tools", "sim", "board", request.config.getoption("kit")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.terminate()
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
 
 
 @pytest.fixture

@@ -43,8 +43,10 @@ def board(folder: Path, *options: str, kit: str = "air-esp32") -> Iterator[str]:
         assert process.stdout is not None
         path = process.stdout.readline().strip()
         assert process.stdout.readline().endswith(")\n")  # such as: sds011 on uart2 (tx 17, rx 16)
-        yield path
-        process.send_signal(signal.SIGINT)
+        try:
+            yield path
+        finally:
+            process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) == 0
 
 
