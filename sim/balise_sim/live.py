@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from balise_sim.world import World
 
 LISTEN = 1
+SOFT_BOOT_US = 30_000
 SYNC = 255  # the question with which a VM finds the end of a reply that it lost; overlays/_prompt.py
 BLANK = b"\xff" * 4096
 
@@ -124,15 +125,21 @@ class LiveNode(Node):
         self.fault = None
         self._is_ready = False
         self._boot_us = self.world.now_us
-        raw = self.terminal.is_raw and self._cause is Cause.SOFT_RESET
+        is_soft = self._cause is Cause.SOFT_RESET
         self._vm = self.world.spawn(self.board, prompt=True)
         self._calls = Calls(self, self._boot_us)
-        bridge = LiveBridge(self._vm.bridge, {**self._calls.table, SYNC: self._sync}, self._since_boot_us)
-        self._bridge = bridge
-        if self._cause is not Cause.SOFT_RESET:
+        own: dict[int, Handler] = {SYNC: self._sync, Op.HELLO: self._greet} if is_soft else {SYNC: self._sync}
+        self._bridge = LiveBridge(self._vm.bridge, self._calls.table | own, self._since_boot_us)
+        if not is_soft:
             self.terminal.say(f"rst:0x{self._cause:x} ({self._cause.name}), simulated {self.board.title}")
-        self.terminal.attach(self._vm.console_fd, raw=raw)
+        self.terminal.attach(self._vm.console_fd, raw=is_soft and self.terminal.is_raw)
         self.world.loop.add_reader(self._vm.bridge.fileno(), self._serve)
+
+    def _greet(self, request: Request) -> Reply | None:
+        """A soft reset is quick: the chip and its loader do not start again."""
+        assert self._calls is not None
+        reply = self._calls.table[Op.HELLO](request)
+        return reply and reply._replace(cost_us=SOFT_BOOT_US)
 
     def _since_boot_us(self) -> int:
         return self.world.now_us - self._boot_us
