@@ -12,7 +12,7 @@ import sys
 import _bridge
 from _flash import Flash
 
-_SHADOWED = ("bluetooth", "machine", "network", "os", "select", "socket", "time")
+_SHADOWED = ("machine", "network", "os", "select", "socket", "time")
 _FINISHED, _RAISED, _OUT_OF_MEMORY = 0, 1, 2
 _TO_SOFT_RESET = 3
 _REPORT_CHARS = 300
@@ -38,7 +38,7 @@ def _hello():
 
 
 def _shadow():
-    for name in _SHADOWED:
+    for name in _SHADOWED + ("bluetooth",):  # noqa: RUF005 - MicroPython has no stars in tuples
         module = __import__(name)
         sys.modules[name] = sys.modules["u" + name] = module
     sys.modules["_asyncio"] = __import__("_tasks")
