@@ -30,6 +30,34 @@ class _Proxy:
         return getattr(self._module, name)
 
 
+class _Later:
+    """A module of the board that few nodes use: loaded when they do, because it takes memory that a board has in flash.
+
+    So it is not among what the overlays take of the heap: such a node has that much less than its board.
+    """
+
+    _MOUNTED = "/.overlays"
+
+    def __init__(self, name, files):
+        self._name, self._files, self._module = name, files, None
+
+    def __getattr__(self, attribute):
+        if self._module is None:
+            self._module = self._load()
+        return getattr(self._module, attribute)
+
+    def _load(self):
+        import vfs
+
+        vfs.mount(self._files, self._MOUNTED)
+        sys.path.append(self._MOUNTED)
+        sys.modules.pop(self._name)
+        module = __import__(self._name)
+        sys.path.pop()
+        vfs.umount(self._MOUNTED)
+        return module
+
+
 def _hello():
     _bridge.call(_bridge.HELLO, 0, 0, 0, sys.version.encode())
     _bridge.settings.update(json.loads(_bridge.reply()))
@@ -38,7 +66,7 @@ def _hello():
 
 
 def _shadow():
-    for name in _SHADOWED + ("bluetooth",):  # noqa: RUF005 - MicroPython has no stars in tuples
+    for name in _SHADOWED:
         module = __import__(name)
         sys.modules[name] = sys.modules["u" + name] = module
     sys.modules["_asyncio"] = __import__("_tasks")
@@ -61,6 +89,7 @@ def _mount():
 
     files = vfs.VfsPosix(_bridge.settings["root"])
     files = _prompt.image(files) if _bridge.settings.get("image") else Flash(files)
+    sys.modules["bluetooth"] = sys.modules["ubluetooth"] = _Later("bluetooth", vfs.VfsPosix(__file__.rsplit("/", 1)[0]))
     vfs.umount("/")
     vfs.mount(files, "/")
     sys.modules["os"].chdir("/")
