@@ -120,14 +120,18 @@ def parse(text: str) -> "Config":
         found = None
     if not isinstance(found, dict):
         raise ConfigError(f"{_FILE}: not a JSON object {{...}}; look for a missing comma, quote or bracket")
+    by_wifi = found.get("link", "wifi_mqtt") == "wifi_mqtt"
+    for key in () if by_wifi else ("wifi", "mqtt"):
+        found.setdefault(key, {})  # other links have no need of them
     config: Config = _fields(found, _TOP, "")
     if not config["node"].startswith("urn:dev:"):
         raise _wrong("node", config["node"], _TOP[0][5])
     config["key"] = _key(found["key"])
     if config["board"].startswith("pico") and config["watchdog_s"] > _PICO_WATCHDOG_S:
         raise _wrong("watchdog_s", config["watchdog_s"], f"at most {_PICO_WATCHDOG_S} for a Pico, or 0 for never")
-    config["wifi"] = _fields(found["wifi"], _WIFI, "wifi.")
-    config["mqtt"] = _fields(found["mqtt"], _MQTT, "mqtt.")
+    if by_wifi:
+        config["wifi"] = _fields(found["wifi"], _WIFI, "wifi.")
+        config["mqtt"] = _fields(found["mqtt"], _MQTT, "mqtt.")
     config["sensors"] = [_sensor(entry, f"sensors[{i}]") for i, entry in enumerate(config["sensors"])]
     _check_buses(config["sensors"])
     return config

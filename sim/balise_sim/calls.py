@@ -122,7 +122,10 @@ class Calls:
         flags, data = source.fetch(request.value, self._boot_us + request.now_us)
         return Reply(flags, data, 5)
 
-    # The network
+    # The radios
+
+    def _ble(self, request: Request) -> Reply:
+        return self._node.peripheral.request(request)
 
     def _wlan(self, request: Request) -> Reply:
         """active, join, leave, state, address, rssi, as overlays/network.py numbers them."""

@@ -19,6 +19,10 @@ class Console:
         self.lines: list[tuple[int, str]] = []
         self.on_line: Callable[[int, str], None] | None = None
 
+    def take(self, data: bytes) -> None:
+        """Bytes that somebody else has read."""
+        self._bytes += data
+
     def drain(self, descriptor: int) -> None:
         """Takes what is in the pipe, without waiting."""
         while True:

@@ -22,6 +22,7 @@ from balise_sim.energy import OFF, Ledger
 from balise_sim.flash import Flash
 from balise_sim.link import Link
 from balise_sim.native_heap import NativeHeap
+from balise_sim.peripheral import Peripheral
 from balise_sim.station import PUSH_BYTES, Station
 from balise_sim.vm import Vm
 
@@ -85,6 +86,7 @@ class Node:
         self.native_heap = NativeHeap(board.native_heap)
         self.sleeps_lightly = False  # a wait is a light sleep
         self._baseline_bytes = 0
+        self.peripheral = Peripheral(world.loop, self._ble_event)
         self.dice = random.Random(f"{world.seed}/{name}")
         self.console = Console(world.start_utc_ms)
         self.boots = 0
@@ -158,11 +160,16 @@ class Node:
         self._bridge.horizon_us = self.board.boot_ms * 1000 + LEAD_US
         self._serve()
 
+    @property
+    def unique_id(self) -> bytes:
+        """The chip's, which is its radios' address as well."""
+        return random.Random(self.name).randbytes(6)
+
     def settings(self) -> dict[str, Any]:
         """What the VM is told about its board."""
         return board_settings(self.board, self.root) | {
             "version": f"simulated {self.board.name}, VM {self.vm_version}",
-            "unique_id": random.Random(self.name).randbytes(6).hex(),
+            "unique_id": self.unique_id.hex(),
             "reset_cause": int(self._cause),
             "rtc_us": self._boot_us - self._rtc_zero_us,
             "seed": self.dice.getrandbits(30),
@@ -223,6 +230,7 @@ class Node:
         self.station.lose_power()
         self.native_heap.clear()
         self.sleeps_lightly = False
+        self.peripheral.lose_power()
         if self._vm is not None:
             self.world.source.kill(self._vm)
             self._close_vm(self._vm)
@@ -370,6 +378,11 @@ class Node:
         if self._bridge is not None:
             self._bridge.pending = len(self.bench.pins.edges) // 2
             self._stir()
+
+    def _ble_event(self, edge: bytes) -> None:
+        """The radio has something to tell: the VM hears of it as of a pin's edge."""
+        self.bench.pins.edges += edge
+        self._edge()
 
     def take_edges(self) -> bytes:
         edges = bytes(self.bench.pins.edges[:MAX_REPLY_BYTES])

@@ -15,6 +15,7 @@ from pathlib import Path
 
 OVERLAYS = Path(__file__).parent / "overlays"
 START = "_start.py"  # a VM is started with a source file
+BOOT = "_boot"  # the overlay that it imports
 
 
 def boot_folder() -> Path:

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -25,6 +26,8 @@ HOW_TO_GET_ONE = (
 )
 # Moves the bridge to its descriptor and becomes the program
 STARTER = f"import os, sys; os.dup2(int(sys.argv[1]), {BRIDGE_FD}); os.execv(sys.argv[2], sys.argv[3:])"
+
+TERMINAL_STARTER = f"import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); {STARTER}"
 
 
 class VmError(Exception):
@@ -49,7 +52,8 @@ class VmSource(Protocol):
 
     version: str
 
-    def spawn(self, argv: Sequence[str]) -> Vm: ...
+    def spawn(self, argv: Sequence[str], terminal: bool = False) -> Vm:
+        """A VM whose console is a pipe, or a terminal that it reads as well: Vm.console_fd is then written, too."""
 
     def kill(self, vm: Vm) -> int:
         """Ends it as a power cut does; returns its exit status, negative for a signal."""
@@ -76,12 +80,22 @@ def open_source() -> VmSource:
         return source
 
 
-def _ends() -> tuple[socket.socket, socket.socket, int, int]:
+def _ends(terminal: bool) -> tuple[socket.socket, socket.socket, int, int]:
     """Our bridge end, the VM's, our console end, the VM's."""
     ours, theirs = socket.socketpair()
-    console_read, console_write = os.pipe()
+    console_read, console_write = _terminal() if terminal else os.pipe()
     os.set_blocking(console_read, False)
     return ours, theirs, console_read, console_write
+
+
+def _terminal() -> tuple[int, int]:
+    """A terminal that passes bytes as they are, except Ctrl-C: the VM switches that off while it is at its prompt."""
+    ours, theirs = os.openpty()
+    _, _, _, _, in_speed, out_speed, characters = termios.tcgetattr(theirs)
+    characters[termios.VMIN], characters[termios.VTIME] = 1, 0
+    mode = [0, 0, termios.CS8 | termios.CREAD, termios.ISIG, in_speed, out_speed, characters]
+    termios.tcsetattr(theirs, termios.TCSANOW, mode)
+    return ours, theirs
 
 
 class ForkingSource:
@@ -105,10 +119,10 @@ class ForkingSource:
             why = HOW_TO_GET_ONE if status == NO_EXTENSION_STATUS else f"the VM starter ended with status {status}"
             raise VmError(why)
 
-    def spawn(self, argv: Sequence[str]) -> Vm:
-        ours, theirs, console_read, console_write = _ends()
+    def spawn(self, argv: Sequence[str], terminal: bool = False) -> Vm:
+        ours, theirs, console_read, console_write = _ends(terminal)
         rights = array.array("i", (theirs.fileno(), console_write))
-        pid = self._ask(["spawn", list(argv)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])["pid"]
+        pid = self._ask(["spawn", list(argv), terminal], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])["pid"]
         theirs.close()
         os.close(console_write)
         return Vm(pid, ours, console_read)
@@ -145,11 +159,12 @@ class ProgramSource:
             raise VmError(f"{program} does not run as MicroPython: {asked.stderr.strip()}")
         self.version = asked.stdout.strip()
 
-    def spawn(self, argv: Sequence[str]) -> Vm:
-        ours, theirs, console_read, console_write = _ends()
+    def spawn(self, argv: Sequence[str], terminal: bool = False) -> Vm:
+        ours, theirs, console_read, console_write = _ends(terminal)
+        starter = TERMINAL_STARTER if terminal else STARTER
         process = subprocess.Popen(
-            [sys.executable, "-S", "-c", STARTER, str(theirs.fileno()), self._program, *argv],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-S", "-c", starter, str(theirs.fileno()), self._program, *argv],
+            stdin=console_write if terminal else subprocess.DEVNULL,
             stdout=console_write,
             stderr=console_write,
             pass_fds=(theirs.fileno(),),
@@ -179,5 +194,5 @@ class ProgramSource:
 
 
 def _clean_environment() -> dict[str, str]:
-    """Nothing of the caller's that would change a VM."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("MICROPY")}
+    """Nothing of the caller's that would change a VM, or that its prompt would write to: HOME has a history file."""
+    return {key: value for key, value in os.environ.items() if key != "HOME" and not key.startswith("MICROPY")}

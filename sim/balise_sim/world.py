@@ -27,7 +27,7 @@ from balise_sim.buses import Wire
 from balise_sim.link import Link
 from balise_sim.net import Network
 from balise_sim.node import Node, board_settings
-from balise_sim.overlay_store import START, boot_folder, compiled
+from balise_sim.overlay_store import BOOT, START, boot_folder, compiled
 from balise_sim.vm import Vm, VmError, VmSource, open_source
 
 SECOND_US = 1_000_000
@@ -37,6 +37,7 @@ ROOMY_HEAP_BYTES = 4_000_000
 HEAP_SHARE = 32 / (32 + 3 / 8)
 HEAP_MARGIN_BYTES = 128
 BASELINE_SLACK_BYTES = 2048
+PROMPT_BYTES = 6_000  # what overlays/_prompt.py takes on top
 
 
 class Environment(Protocol):
@@ -105,29 +106,36 @@ class World:
         self, name: str, board: Board, root: Path, wires: Sequence[Wire] = (), home: Environment | None = None
     ) -> Node:
         """A board with its devices, not powered yet. Raises buses.WiringError."""
-        if name in self.nodes:
-            raise ValueError(f"the world has a node {name!r} already")
         link = Link(self.loop, seed=f"{self.seed}/{name}/link")
         node = Node(self, name, board, root, link)
+        self.add(node, wires, home)
+        return node
+
+    def add(self, node: Node, wires: Sequence[Wire] = (), home: Environment | None = None) -> None:
+        """Wires a node and makes it one of this world's. Raises buses.WiringError."""
+        if node.name in self.nodes:
+            raise ValueError(f"the world has a node {node.name!r} already")
         for wire in wires:
             device = node.bench.attach(wire)
             for channel in device.CHANNELS:
                 value = home.channel(channel) if home is not None else None
                 if value is not None:
                     device.set_channel(channel, value)
-        self.nodes[name] = node
-        return node
+        self.nodes[node.name] = node
 
     def next_address(self) -> str:
         return f"192.168.4.{FIRST_NODE_ADDRESS + len(self.nodes)}"
 
     # VMs
 
-    def spawn(self, board: Board) -> Vm:
-        """A VM whose firmware finds as much free heap as the board has."""
+    def spawn(self, board: Board, *, prompt: bool = False) -> Vm:
+        """A VM whose firmware finds as much free heap as the board has; with a prompt on a terminal when asked."""
         if not self._baseline_bytes:
             self._baseline_bytes = self._measure_baseline(board)
-        return self.source.spawn(self._argv(heap_argument_bytes(board.heap_bytes, self._baseline_bytes)))
+        heap_bytes = heap_argument_bytes(board.heap_bytes, self._baseline_bytes)
+        if prompt:
+            return self.source.spawn(self._prompt_argv(heap_bytes + PROMPT_BYTES), terminal=True)
+        return self.source.spawn(self._argv(heap_bytes))
 
     def check_baseline(self, baseline_bytes: int) -> None:
         """What the overlays take must be what was added to the heap, or the limit would not be the board's."""
@@ -157,6 +165,11 @@ class World:
     def _argv(self, heap_bytes: int) -> list[str]:
         return ["micropython", "-X", f"heapsize={heap_bytes}", str(self._boot_folder / START)]
 
+    def _prompt_argv(self, heap_bytes: int) -> list[str]:
+        """Boots from a text and not from a file, and leaves no name behind at the prompt."""
+        boot = f"__import__('sys').path.insert(0, {str(self._boot_folder)!r})\n__import__({BOOT!r})"
+        return ["micropython", "-X", f"heapsize={heap_bytes}", "-i", "-c", boot]
+
 
 def _stop_at_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """A callback that failed (no VM, a broken device model) would leave a world that silently does nothing."""
@@ -170,8 +183,13 @@ def heap_argument_bytes(free_bytes: int, baseline_bytes: int) -> int:
     return math.ceil((free_bytes + baseline_bytes) / HEAP_SHARE) + HEAP_MARGIN_BYTES
 
 
-def install_firmware(root: Path, packages: Sequence[str] = ("balise_node", "balise_wire")) -> None:
-    """Puts our packages, compiled, under /lib of a board's root, as links, and leaves everything else there alone."""
+def install_firmware(
+    root: Path, packages: Sequence[str] = ("balise_node", "balise_wire"), *, copies: bool = False
+) -> None:
+    """Puts our packages, compiled, under /lib of a board's root, and leaves everything else there alone.
+
+    As links, which firmware cannot write through, or as copies, which belong to the board.
+    """
     library = root / "lib"
     library.mkdir(parents=True, exist_ok=True)
     for package in packages:
@@ -183,4 +201,5 @@ def install_firmware(root: Path, packages: Sequence[str] = ("balise_node", "bali
             target.unlink()
         elif target.exists():
             shutil.rmtree(target)
-        target.symlink_to(compiled(Path(spec.submodule_search_locations[0]).resolve(), package))
+        source = compiled(Path(spec.submodule_search_locations[0]).resolve(), package)
+        shutil.copytree(source, target) if copies else target.symlink_to(source)

@@ -5,17 +5,20 @@ as fd 3, the console as 1 and 2, and nothing else of this process; when the worl
 Leaves to others: what a VM runs and when it ends. It has one thread and imports little, so that forking is safe.
 
 Each request is one message: a JSON array, answered by one JSON message.
-["spawn", argv] with two descriptors (bridge, console) -> {"pid": n}
+["spawn", argv, terminal] with two descriptors (bridge, console) -> {"pid": n}; a console that is a terminal is
+read as well, and its Ctrl-C interrupts the VM
 ["end", pid, signal] sends the signal (0: none), waits for the end -> {"status": exit status, negative for a signal}
 ["pin", core] keeps this process and later VMs on one core -> {}
 """
 
 import array
+import fcntl
 import json
 import os
 import signal
 import socket
 import sys
+import termios
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +36,13 @@ def load_vm() -> RunMain:
     return run_main  # type: ignore[no-any-return]
 
 
+def take_terminal() -> None:
+    """Descriptor 0 becomes the terminal of this process; until the VM listens, Ctrl-C is lost."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Zygote:
     """Answers requests on its control socket until that closes."""
 
@@ -44,7 +54,7 @@ class Zygote:
         while request := self._receive():
             (what, *details), descriptors = request
             if what == "spawn":
-                answer = {"pid": self._spawn(details[0], descriptors)}
+                answer = {"pid": self._spawn(details[0], details[1], descriptors)}
             elif what == "end":
                 answer = {"status": self._end(*details)}
             else:
@@ -62,22 +72,24 @@ class Zygote:
                 descriptors.frombytes(content)
         return (json.loads(message), list(descriptors)) if message else None
 
-    def _spawn(self, argv: list[str], descriptors: list[int]) -> int:
+    def _spawn(self, argv: list[str], terminal: bool, descriptors: list[int]) -> int:
         pid = os.fork()
         if pid == 0:
-            self._become_vm(argv, *descriptors)
+            self._become_vm(argv, terminal, *descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         self._alive.add(pid)
         return pid
 
-    def _become_vm(self, argv: list[str], bridge: int, console: int) -> None:
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        first_free = max(bridge, console, nothing, BRIDGE_FD) + 1  # above all targets, so that none is overwritten
-        sources = [os.dup2(source, first_free + at) for at, source in enumerate((nothing, console, console, bridge))]
+    def _become_vm(self, argv: list[str], terminal: bool, bridge: int, console: int) -> None:
+        keyboard = console if terminal else os.open(os.devnull, os.O_RDONLY)
+        first_free = max(bridge, console, keyboard, BRIDGE_FD) + 1  # above all targets, so that none is overwritten
+        sources = [os.dup2(source, first_free + at) for at, source in enumerate((keyboard, console, console, bridge))]
         for target, source in enumerate(sources):
             os.dup2(source, target)
         os.closerange(BRIDGE_FD + 1, first_free + len(sources))
+        if terminal:
+            take_terminal()
         os._exit(self._run_main(argv))
 
     def _end(self, pid: int, signal_number: int) -> int:

@@ -17,7 +17,7 @@ def link_class(path: Path) -> ast.ClassDef:
 
 
 def test_there_are_links() -> None:
-    assert [path.stem for path in MODULES] == ["wifi_mqtt"]
+    assert [path.stem for path in MODULES] == ["ble", "wifi_mqtt"]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)

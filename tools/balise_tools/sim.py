@@ -3,20 +3,25 @@
 Promises: exit status 1 when a row is lost, doubled or not verified. Leaves to others: the street itself (`balise_sim`).
 """
 
+import contextlib
+import importlib.util
 import json
 import os
 import random
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from balise_sim import demo as demonstration
 from balise_sim import scenario as scenarios
+from balise_sim.desk import set_up
 from balise_sim.hub import HubStore
+from balise_sim.kits import KITS, KitError, kit
 from balise_sim.scenario import Scenario, ScenarioError
 from balise_sim.soak import any_core
 from balise_sim.soak import soak as soak_runs
@@ -93,6 +98,41 @@ def list_scenarios() -> None:
 
 
 @app.command()
+def board(
+    name: Annotated[
+        str, typer.Argument(metavar="KIT", help=f"{', '.join(KITS)}, or BOARD+SENSOR+..., as esp32+bme280.")
+    ],
+    shell: Annotated[bool, typer.Option("--shell", help="Open mpremote's prompt on it; Ctrl-] leaves.")] = False,
+    files: Annotated[
+        Path | None, typer.Option(help="The folder that is its file system; without it, a new one.")
+    ] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="A littlefs image instead; a new one gets the folder's files.")
+    ] = None,
+) -> None:
+    """One board in real time on a pseudo-terminal, for mpremote or any serial program.
+
+    The first line is the terminal's path. The board runs boot.py and main.py of its file system, and has our packages
+    in /lib. --shell starts `mpremote connect PATH repl`; without it, the board runs until Ctrl-C.
+    """
+    if shell and importlib.util.find_spec("mpremote") is None:
+        _stop("--shell needs mpremote, which is not installed. Try: pip install mpremote")
+    try:
+        chosen = kit(name)
+    except KitError as error:
+        _stop(str(error))
+    with contextlib.ExitStack() as stack:
+        folder = files or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="balise-board-")))
+        desk = stack.enter_context(set_up(chosen, folder, image))
+        typer.echo(desk.path)
+        for wire in desk.wires:
+            typer.echo(wire)
+        sys.stdout.flush()
+        status = desk.shell() if shell else desk.serve()
+    raise typer.Exit(status)
+
+
+@app.command()
 def soak(
     runs: Annotated[int, typer.Option(min=1, help="How many streets; every second one has real processes.")] = 100,
     seed: Annotated[int | None, typer.Option(help="The first seed; without it, one by chance.")] = None,
@@ -112,5 +152,9 @@ def _read(name: str) -> Scenario:
     try:
         return scenarios.find(name)
     except ScenarioError as error:
-        typer.echo(f"balise sim: {error}", err=True)
-        raise typer.Exit(2) from error
+        _stop(str(error))
+
+
+def _stop(why: str) -> NoReturn:
+    typer.echo(f"balise sim: {why}", err=True)
+    raise typer.Exit(2)

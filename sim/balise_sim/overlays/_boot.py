@@ -30,6 +30,34 @@ class _Proxy:
         return getattr(self._module, name)
 
 
+class _Later:
+    """A module of the board that few nodes use: loaded when they do, because it takes memory that a board has in flash.
+
+    So it is not among what the overlays take of the heap: such a node has that much less than its board.
+    """
+
+    _MOUNTED = "/.overlays"
+
+    def __init__(self, name, files):
+        self._name, self._files, self._module = name, files, None
+
+    def __getattr__(self, attribute):
+        if self._module is None:
+            self._module = self._load()
+        return getattr(self._module, attribute)
+
+    def _load(self):
+        import vfs
+
+        vfs.mount(self._files, self._MOUNTED)
+        sys.path.append(self._MOUNTED)
+        sys.modules.pop(self._name)
+        module = __import__(self._name)
+        sys.path.pop()
+        vfs.umount(self._MOUNTED)
+        return module
+
+
 def _hello():
     _bridge.call(_bridge.HELLO, 0, 0, 0, sys.version.encode())
     _bridge.settings.update(json.loads(_bridge.reply()))
@@ -60,19 +88,22 @@ def _shadow_gc():
 def _mount():
     import vfs
 
+    files = vfs.VfsPosix(_bridge.settings["root"])
+    files = _prompt.image(files) if _bridge.settings.get("image") else Flash(files)
+    sys.modules["bluetooth"] = sys.modules["ubluetooth"] = _Later("bluetooth", vfs.VfsPosix(__file__.rsplit("/", 1)[0]))
     vfs.umount("/")
-    vfs.mount(Flash(vfs.VfsPosix(_bridge.settings["root"])), "/")
+    vfs.mount(files, "/")
     sys.modules["os"].chdir("/")
     sys.path[:] = ("", ".frozen", "/lib")
     sys.argv[:] = ("",)
 
 
-def _run(name):
+def _run(name, names=None):
     """Runs a file of the root when it is there; True when the board goes on to the next one."""
     if name not in sys.modules["os"].listdir("/"):
         return True
     try:
-        execfile(name, {"__name__": "__main__", "__file__": name})  # noqa: F821 - a built-in of MicroPython
+        execfile(name, {"__name__": "__main__", "__file__": name} if names is None else names)  # noqa: F821 - a built-in of MicroPython
     except SystemExit:
         _bridge.call(_bridge.RESET, 0, _TO_SOFT_RESET)
     except BaseException as failure:  # noqa: BLE001 - the top of the board: shown as the REPL shows it
@@ -89,10 +120,14 @@ def _report(failure):
 
 
 _hello()
+_prompt = __import__("_prompt") if _bridge.settings.get("prompt") else None  # before others take names of _bridge
 _shadow()
 _mount()
 _shadow_gc()
-if _run("boot.py") and _run("main.py"):
-    _bridge.call(_bridge.FINISH, 0, _FINISHED, gc.mem_free())
-while True:  # the prompt, where nobody types
-    _bridge.wait(_bridge.FOREVER)
+if _prompt:
+    _prompt.run(_run)  # and then the VM's own prompt, when this module has ended
+else:
+    if _run("boot.py") and _run("main.py"):
+        _bridge.call(_bridge.FINISH, 0, _FINISHED, gc.mem_free())
+    while True:  # the prompt, where nobody types
+        _bridge.wait(_bridge.FOREVER)
