@@ -15,6 +15,7 @@ response deviates least from the double pole up to 20 kHz: found by walking down
 
 import cmath
 import math
+from functools import cache
 
 RATE_HZ = 48_000
 POLES_HZ = (20.598997, 107.65265, 737.86223, 12194.217)
@@ -52,6 +53,7 @@ def low_passes(factors: tuple[int, ...], f: float) -> complex:
     return (1 - g * high_pass(k1, f)) * k2 * unit(f) / (1 - (1 - k2) * unit(f))
 
 
+@cache
 def high_pass_factors() -> tuple[int, ...]:
     """Of the three frequencies, in 1 / 2 ** HIGH_PASS_BITS."""
     return tuple(
@@ -68,6 +70,7 @@ def low_pass_deviation_db(factors: tuple[int, ...]) -> float:
     return max(abs(20 * math.log10(a / b)) for a, b in zip(found, wanted, strict=True))
 
 
+@cache
 def low_pass_factors() -> tuple[int, ...]:
     """k, g and k in 1/512."""
     matched = round((1 - math.exp(-2 * math.pi * POLES_HZ[3] / RATE_HZ)) * LOW_PASS_STEP)

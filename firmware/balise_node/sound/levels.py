@@ -6,9 +6,10 @@ The most frequent error of such meters is 3.01 dB: a data sheet's -26 dBFS is th
 
 try:
     import micropython
+    from micropython import const
 except ImportError:
     from balise_node.sound import _host as micropython
-    from balise_node.sound._host import ptr32
+    from balise_node.sound._host import const, ptr32
 
 # 10 lg of the energy of 192 samples at -26 dBFS lacks so much to be a level (firmware/design_weighting.py)
 A_OFFSET, C_OFFSET, PEAK_OFFSET = -1271, -1417, 866
@@ -16,6 +17,7 @@ FAST, SLOW = 5, 8  # shifts: 1/32 and 1/256 each 4 ms are time constants of 126 
 # Words of the state of `follow`, each pair (upper part in 2**20, lower part)
 NOW, MOST, LEAST, A_TOTAL, C_TOTAL = 0, 2, 4, 6, 8
 STATE_WORDS = 10
+_MASK = const(0xFFFFF)
 
 
 # Follows the energies that `weigh` gave with an exponential mean that forgets 1 / 2**shift each span; notes its
@@ -39,7 +41,7 @@ def follow(sums: ptr32, subs: int, state: ptr32, shift: int):
         high += x >> shift
         low += ((x & rest) << (20 - shift)) + ((y - low) >> shift)
         high += low >> 20
-        low &= 0xFFFFF
+        low &= _MASK
         if high > state[2] or (high == state[2] and low > state[3]):
             state[2] = high
             state[3] = low

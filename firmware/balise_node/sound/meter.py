@@ -1,9 +1,10 @@
 """A sound level meter: blocks of samples in, one set of figures per period out.
 
-Promises LAeq, LAFmin, LAFmax, LA10, LA50, LA90, LCeq and LCpeak of all sound since the last `take`, and how far they can
-be trusted: seconds with clipped samples, seconds in the microphone's own noise, and what is wrong with the words.
+Promises LAeq, LAFmin, LAFmax, LA10, LA50, LA90, LCeq and LCpeak of all sound since the last `take`, and how far they
+can be trusted: seconds with clipped samples, seconds in the microphone's own noise, and what is wrong with the words.
 LA10, LA50, LA90 are the levels exceeded in 10, 50 and 90 % of the time by the Fast level, looked at every 128 ms.
-A "second" of the counters is eight of these looks, 1.024 s, and counts where it ends. Leaves to others where blocks come from.
+A "second" of the counters is eight of these looks, 1.024 s, and counts where it ends. Leaves to others where blocks
+come from.
 """
 
 from array import array
