@@ -4,6 +4,7 @@ Promises one value per channel, None where there is none, and one line on the co
 new way or works again. Leaves to the drivers how, and to the app when.
 """
 
+import asyncio
 import time
 
 from balise_node.drivers import SensorError, load
@@ -75,6 +76,12 @@ class Sensors:
                     f'config.json: "sensors": found {name} twice ({models}); '
                     'write in "channels" of one of them what it is to give'
                 )
+
+    def listen(self) -> None:
+        """Start the tasks of those that measure without a pause."""
+        for member in self._members:
+            if hasattr(member.driver, "listen"):
+                asyncio.create_task(member.driver.listen())  # noqa: RUF006 - MicroPython's loop keeps it
 
     def wake(self, feed: "Callable[[], None]") -> None:
         """Bring all to work."""

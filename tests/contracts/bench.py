@@ -1,11 +1,12 @@
-"""A workbench: device models on buses shaped as machine.UART and machine.I2C, on a virtual clock, without a board."""
+"""A workbench: device models on buses shaped as machine.UART, I2C and I2S, on a virtual clock, without a board."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from balise_sim.devices.base import DeviceModel, I2CDevice, Nack, UARTDevice
+from balise_sim.devices.base import DeviceModel, I2CDevice, I2SDevice, Nack, UARTDevice
 
 I2C_BYTE_US = 25  # nine bits at 400 kHz, and a little
+I2S_RATE_HZ, I2S_FRAMES = 48_000, 4_096  # and how many the board's buffer holds
 T = TypeVar("T")
 RXBUF_BYTES = 256  # machine.UART's default on esp32 and rp2: what does not fit is lost
 
@@ -20,7 +21,9 @@ class Bench:
     def sleep_ms(self, ms: int) -> None:
         self.now_us += ms * 1000
 
-    def bus(self, device: DeviceModel) -> "BenchUART | BenchI2C":
+    def bus(self, device: DeviceModel) -> "BenchUART | BenchI2C | BenchI2S":
+        if isinstance(device, I2SDevice):
+            return BenchI2S(self, device)
         return BenchUART(self, device) if isinstance(device, UARTDevice) else BenchI2C(self, device)
 
 
@@ -95,3 +98,23 @@ class BenchI2C:
 
     def readfrom_mem_into(self, addr: int, memaddr: int, buf: bytearray) -> None:
         buf[:] = self.readfrom_mem(addr, memaddr, len(buf))
+
+
+class BenchI2S:
+    """machine.I2S in its blocking mode: 32-bit words of the left slot at 48 kHz, one microphone."""
+
+    def __init__(self, bench: Bench, device: I2SDevice) -> None:
+        self._bench, self._device = bench, device
+        self._clock = (bench.now_us, I2S_RATE_HZ)
+        self._next = 0
+
+    def readinto(self, buf: Any) -> int:
+        self._bench.calls += 1
+        view = memoryview(buf).cast("B")
+        count = len(view) // 4
+        came = (self._bench.now_us - self._clock[0]) * I2S_RATE_HZ // 1_000_000
+        self._next = max(self._next, came - I2S_FRAMES)
+        view[:] = self._device.words(0, self._clock, self._next, count)
+        self._next += count
+        self._bench.now_us = max(self._bench.now_us, self._clock[0] + -(-self._next * 1_000_000 // I2S_RATE_HZ))
+        return len(view)

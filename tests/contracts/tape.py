@@ -7,6 +7,7 @@ A vector file (tests/node/vectors/<model>.json) has "answers" and "registers" th
     answers    {hex written: hex that comes back}, added to the file's; a list of hex strings comes in that many reads
     registers  {hex number: hex bytes from there on}, added to the file's; a list is read one after the other, then its
                last; a chip without registers does not acknowledge
+    sound      hex of the 32-bit words that a microphone sends over and over, instead of the file's; "" stays silent
     options    for the driver's constructor
     sample     what wake() and then sample() give, or
     flags      with it: {channel: QARTOD flag} as the sensor judges that sample; none when left out
@@ -18,14 +19,17 @@ Alone it is a program: `micropython tape.py MODEL FILE` prints the outcome of ea
 
 import json
 import sys
+from array import array
 
 from balise_node.drivers import SensorError, load
 
 
 class Tape:
-    """Both shapes, machine.UART and machine.I2C, of a bus whose answers are written down; no bus has fewer methods."""
+    """All shapes, machine.UART, I2C and I2S, of a bus whose answers are written down; no bus has fewer methods."""
 
-    def __init__(self, answers, registers):
+    def __init__(self, answers, registers, sound=b""):
+        self._sound = array("i", sound)
+        self._played = 0
         self._answers = answers
         self._registers = {int(number, 16): listed(values) for number, values in registers.items()}
         self._pending = []
@@ -48,6 +52,18 @@ class Tape:
     def read(self, nbytes=-1):
         self.calls += 1
         return self._pending.pop(0) if self._pending else None
+
+    def readinto(self, buf):
+        self.calls += 1
+        if not self._sound:
+            return 0
+        at = 0
+        while at < len(buf):
+            count = min(len(self._sound) - self._played, len(buf) - at)
+            memoryview(buf)[at : at + count] = self._sound[self._played : self._played + count]
+            at += count
+            self._played = (self._played + count) % len(self._sound)
+        return 4 * len(buf)
 
     def writeto(self, addr, buf, stop=True):
         self._take(buf)
@@ -89,7 +105,8 @@ def merged(vectors, case, key):
 def play(model, vectors, case):
     """The outcome of one case: its sample or its error, and what went over the bus."""
     silent = case.get("registers") == {}
-    tape = Tape(merged(vectors, case, "answers"), {} if silent else merged(vectors, case, "registers"))
+    sound = bytes.fromhex(case.get("sound", vectors.get("sound", "")))
+    tape = Tape(merged(vectors, case, "answers"), {} if silent else merged(vectors, case, "registers"), sound)
     sensor = load(model)(tape, tape.sleep_ms, **case.get("options", {}))
     outcome = {"why": case["why"], "calls_before_wake": tape.calls}
     try:

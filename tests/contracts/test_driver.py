@@ -124,6 +124,14 @@ class Hostile(Tape):
         run = self._run()
         return run if isinstance(run, bytes) and run else None  # machine.UART raises nothing
 
+    def readinto(self, buf: Any) -> int | None:
+        run, view = self._run_or_error(), memoryview(buf).cast("B")
+        if not run:
+            return None
+        count = len(view) if run[:1] != b"\0" else len(run) // 4 * 4 % len(view)
+        view[:count] = (run * (count // len(run) + 1))[:count]
+        return count
+
     def writeto(self, addr: int, buf: bytes, stop: bool = True) -> int:
         self._run_or_error()
         return len(buf)
@@ -144,6 +152,7 @@ def known_runs(model: str) -> list[bytes]:
     for case in vectors(model)["cases"]:
         for key in ("answers", "registers"):
             known += [run for values in merged(vectors(model), case, key).values() for run in listed(values) if run]
+        known += [run for run in listed(case.get("sound", vectors(model).get("sound", []))) if run]
     return sorted(set(known))
 
 

@@ -9,7 +9,7 @@ import pytest
 OVERLAYS = Path(__file__).parents[2] / "sim" / "balise_sim" / "overlays"
 STUBS = Path(get_path("purelib"))
 FILES = {
-    "machine": ("machine", "_pins", "_ports", "_timers"),
+    "machine": ("machine", "_i2s", "_pins", "_ports", "_timers"),
     "network": ("network",),
     "select": ("select",),
     "socket": ("socket",),
@@ -18,6 +18,7 @@ FILES = {
 # What boards have and the stubs do not describe, or describe for one port only
 UNDESCRIBED = {
     ("machine", "Timer", "fire"): "called by the bridge only",
+    ("machine", "I2S", "fire"): "called by the bridge only",
     ("socket", "socket", "fileno"): "described without parameters",
     ("machine", "Pin", "init"): "described with its own order of keywords",
 }

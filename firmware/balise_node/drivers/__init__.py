@@ -20,6 +20,11 @@ Optional: `flags`, where the sensor judges its own values: {position in CHANNELS
 (3 suspect, 4 fail), empty when all is well; the values stand beside it all the same. LINE, how the bus is opened when
 not as usual: arguments of machine.UART, such as {"baudrate": 115200, "parity": 0}, of machine.SPI or machine.I2S.
 
+async listen(), for what must be measured without a pause, such as sound: the node runs it as a task from its start, for
+ever, and it must leave the others their time (read what is there, await). sample() then gives what was heard since the
+sample before, wake() and sleep() change nothing, and nobody's samples are kept. Where nobody listens, sample() looks
+by itself for a moment.
+
 Time is counted in sleep_ms steps, so a call ends even when a board has no clock yet. UART drivers expect
 bus.read() to return what is there without waiting (timeout=0). A sensor that fails raises SensorError; nothing else.
 """
@@ -46,6 +51,7 @@ WHAT_TO_TRY = {
     "refused": "the sensor refuses the order: cut its power for a second; if it stays, compare its firmware version",
     "warming up": "the sensor is not ready yet: wait for the time its data sheet gives",
     "no signal": "nothing moves on the data line: check the wires and the left/right pin of the microphone",
+    "misaligned": "the words are a bit beside their place: shorten SCK and WS, or use another microphone or board",
     "no fix": "no satellite is heard: give the antenna a view of the sky",
     "out of range": "the voltage or current is beyond what this part can measure: check the wiring",
     "nack": "no chip answers at this address: check SDA, SCL, 3.3 V and the address in config.json",

@@ -2,10 +2,13 @@
 
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take the name for true
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Callable
     from typing import Any
 
-ptr32 = None  # in annotations only: the words of an array.array("i")
+    ptr32 = array[int]
+else:
+    ptr32 = None  # in annotations only: the words of an array.array("i")
 
 
 def viper(function: "Callable[..., Any]") -> "Callable[..., Any]":

@@ -7,9 +7,13 @@ The most frequent error of such meters is 3.01 dB: a data sheet's -26 dBFS is th
 try:
     import micropython
     from micropython import const
-except ImportError:
-    from balise_node.sound import _host as micropython
-    from balise_node.sound._host import const, ptr32
+except ImportError:  # CPython
+    from balise_node.sound import _host as micropython  # type: ignore[no-redef]
+    from balise_node.sound._host import const, ptr32  # type: ignore[assignment]
+
+TYPE_CHECKING = False  # MicroPython has no typing; type checkers take the name for true
+if TYPE_CHECKING:
+    from balise_node.sound._host import ptr32
 
 # 10 lg of the energy of 192 samples at -26 dBFS lacks so much to be a level (firmware/design_weighting.py)
 A_OFFSET, C_OFFSET, PEAK_OFFSET = -1271, -1417, 866
@@ -23,7 +27,7 @@ _MASK = const(0xFFFFF)
 # Follows the energies that `weigh` gave with an exponential mean that forgets 1 / 2**shift each span; notes its
 # extremes, and the totals of A and C (upper part here in 2**25).
 @micropython.viper
-def follow(sums: ptr32, subs: int, state: ptr32, shift: int):
+def follow(sums: ptr32, subs: int, state: ptr32, shift: int):  # type: ignore[no-untyped-def]
     high = state[0]
     low = state[1]
     rest = (1 << shift) - 1

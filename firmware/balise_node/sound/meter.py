@@ -89,20 +89,18 @@ class Meter:
         """Count the block that lies in `words`."""
         seen, fast, count = self._seen, self._fast, self.histogram
         weigh(self.words, self._first, self._step, self._spans, self._filters, self._sums)
+        follow(self._sums, self._spans, fast, FAST)
+        energy = (fast[A_TOTAL] << 25) + fast[A_TOTAL + 1]
         if self._settling > 0:
-            self._settling -= self._spans
-            fast[NOW], fast[NOW + 1] = self._sums[0], self._sums[1]
-            self._filters[PEAK] = 0
+            self._settle(energy // self._spans)
             return
         seen[0], seen[1], seen[2] = 0, 0xFFFFFF, self.bits
         inspect(self.words, self._first, self._step, self._spans * SUB_FRAMES, seen)
-        follow(self._sums, self._spans, fast, FAST)
         self.bits = seen[2]
         self._blocks += 1
         self._still += seen[0] == seen[1]
         self._clipped = self._clipped or seen[0] >= 0xFFFFFF - _CLIP_STEPS or seen[1] <= _CLIP_STEPS
         self._drift += self._filters[MEAN] - BIAS >> 9
-        energy = (fast[A_TOTAL] << 25) + fast[A_TOTAL + 1]
         count.energy += energy
         count.spans += self._spans
         self._second_energy += energy
@@ -110,6 +108,14 @@ class Meter:
         self._looked += self._spans
         if self._looked >= _LOOK_SPANS:
             self._look()
+
+    def _settle(self, energy: int) -> None:
+        """The Fast level begins with the mean of the block before, and its extremes with it."""
+        self._settling -= self._spans
+        fast = self._fast
+        fast[NOW], fast[NOW + 1] = energy >> 20, energy & 0xFFFFF
+        self._filters[PEAK] = fast[MOST] = fast[MOST + 1] = 0
+        fast[LEAST], fast[LEAST + 1] = _NEVER, 0
 
     def _look(self) -> None:
         self.histogram.add(self._level(NOW))

@@ -20,9 +20,13 @@ are kept as positive words.
 try:
     import micropython
     from micropython import const
-except ImportError:
-    from balise_node.sound import _host as micropython
-    from balise_node.sound._host import const, ptr32
+except ImportError:  # CPython
+    from balise_node.sound import _host as micropython  # type: ignore[no-redef]
+    from balise_node.sound._host import const, ptr32  # type: ignore[assignment]
+
+TYPE_CHECKING = False  # MicroPython has no typing; type checkers take the name for true
+if TYPE_CHECKING:
+    from balise_node.sound._host import ptr32
 
 RATE_HZ = 48000
 SUB_FRAMES = 192  # 4 ms: the Fast time weighting then forgets one 32nd at a step (levels.py)
@@ -48,7 +52,7 @@ def silence() -> list[int]:
 # go, for each span, the last one first, the sums of the squares of A (upper part in 2**20, lower part) and of C.
 # Squares are summed in three ranges, so that small ones are exact and large ones do not overflow.
 @micropython.viper
-def weigh(words: ptr32, at: int, step: int, subs: int, state: ptr32, sums: ptr32):
+def weigh(words: ptr32, at: int, step: int, subs: int, state: ptr32, sums: ptr32):  # type: ignore[no-untyped-def]
     l1 = state[0] - _BIAS
     l2 = state[1] - _BIAS
     s1 = state[2] - _BIAS
@@ -110,7 +114,7 @@ def weigh(words: ptr32, at: int, step: int, subs: int, state: ptr32, sums: ptr32
 # The extremes of the raw words, as 24 bits that count from the lowest (silence is 0x800000), and all their lower 16
 # bits or'ed: what no word ever has set tells where the sample ends. found[0] largest, [1] smallest, [2] bits.
 @micropython.viper
-def inspect(words: ptr32, at: int, step: int, frames: int, found: ptr32):
+def inspect(words: ptr32, at: int, step: int, frames: int, found: ptr32):  # type: ignore[no-untyped-def]
     top = found[0]
     low = found[1]
     bits = found[2]
