@@ -41,6 +41,7 @@ def start(top: Top) -> "tuple[Node, Sender]":
     from balise_node.config import load
 
     config = load()
+    del load  # its name alone would keep the module, 18 KB of a board, while the rest is put together
     forget("balise_node.config")
     top.restart_s = config["restart_s"]
     from balise_node.build import build

@@ -72,7 +72,7 @@ class Port(BusPort):
         held = self._held(now_us)
         late_us = max(0, self._time_us(self._next + wanted) - now_us)
         if request.small == WHEN:
-            return Reply(request.now_us + late_us)
+            return Reply(request.now_us + late_us, self._take(wanted))
         count = min(wanted, held) if request.small == NO_WAIT else wanted
         return Reply(count * size, self._take(count), late_us if request.small == BLOCKING else 0)
 

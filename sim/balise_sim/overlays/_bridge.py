@@ -122,6 +122,7 @@ def call_into(op, handle, small, payload, target):
         _run_handlers()
     if answer < 0:
         raise OSError(-answer)
+    return answer
 
 
 def look():

@@ -8,10 +8,10 @@ Processor time is not modelled: firmware that is too slow on a board is not here
 import struct
 
 import _bridge
-from _streams import POLL, READABLE, Stream
+from _streams import READABLE, Stream
 
 _HANDLE = 220
-_BLOCKING, _NO_WAIT, _WHEN = 0, 256, 512  # I2S_READ: wait for all, take what is there, or ask when all will be there
+_BLOCKING, _NO_WAIT, _WHEN = 0, 256, 512  # I2S_READ: wait for all, take what is there, or all, and when it came
 _NAMES = ("sck", "ws", "sd", "mode", "bits", "format", "rate", "ibuf")
 
 
@@ -21,7 +21,7 @@ class I2S(Stream):
 
     def __init__(self, id, **options):
         super().__init__(_HANDLE + id)
-        self._handler = self._target = None
+        self._handler = None
         self._in_asyncio = False
         self.init(**options)
 
@@ -42,20 +42,16 @@ class I2S(Stream):
     def readinto(self, buf):
         """The number of bytes: all that fit, or in asyncio mode what is there; with a handler it returns at once."""
         if self._handler:
-            self._target = buf
-            self.due_us = self._read(_WHEN, None, buf)
+            self.due_us = self._read(_WHEN, buf)  # a board fills it bit by bit until then
             _bridge.timers.append(self)
             return _size(buf)
         if not self._in_asyncio:
-            return self._read(_BLOCKING, buf, buf)
+            return self._read(_BLOCKING, buf)
         self._flags = 0
-        return self._read(_NO_WAIT, buf, buf)
+        return self._read(_NO_WAIT, buf)
 
-    def _read(self, how, target, buf):
-        wanted = struct.pack("<I", _size(buf))
-        if target is None:
-            return _bridge.call(_bridge.I2S_READ, self._handle, how, 0, wanted)
-        return _bridge.call_into(_bridge.I2S_READ, self._handle, how, wanted, target)
+    def _read(self, how, buf):
+        return _bridge.call_into(_bridge.I2S_READ, self._handle, how, struct.pack("<I", _size(buf)), buf)
 
     def irq(self, handler):
         """`handler(i2s)` after each block; from now on readinto does not wait."""
@@ -64,16 +60,10 @@ class I2S(Stream):
     def fire(self):
         """The block is complete; called by the bridge when `due_us` has come."""
         _bridge.timers.remove(self)
-        target, self._target = self._target, None
-        self._read(_BLOCKING, target, target)
         self._handler(self)
 
-    def ioctl(self, request, argument):
-        if request == POLL:
-            self._in_asyncio = True
-        return super().ioctl(request, argument)
-
     def _ready(self, mask):
+        self._in_asyncio = True  # since somebody polls
         return self._flags & READABLE & mask
 
     def _interest(self, mask):
