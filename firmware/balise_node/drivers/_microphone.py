@@ -12,9 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from balise_node.drivers._shapes import I2S, SleepMs
 
-_BLOCK_SPANS = 8  # 32 ms: two thirds of what the board's buffer holds may come late
+_BLOCK_SPANS = 8  # 32 ms
 _BLOCKS_A_LOOK = 8  # when nobody listens: 128 ms to settle and 128 ms of sound
-_REST_MS = 20  # after all that was there has been read
+_REST_MS = 36  # after all that was there has been read: a block and a little; the board's buffer holds 85 ms
 _LAEQ, _LEAST, _MOST, _L10, _L50, _L90, _LCEQ, _PEAK = range(8)  # positions in CHANNELS
 _SUSPECT, _FAIL = 3, 4
 
