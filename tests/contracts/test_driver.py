@@ -96,6 +96,22 @@ def test_vectors_under_micropython(model: str) -> None:
         assert outcome.keys() == play(model, vectors(model), case).keys()
 
 
+@pytest.mark.parametrize("model", [model for model in SENSORS if hasattr(load(model), "listen")])
+def test_a_listener_hears_on_and_leaves_others_their_time(model: str) -> None:
+    """Under MicroPython, whose asyncio it is for: the same levels as by a look, but for the counters of time."""
+    assert inspect.iscoroutinefunction(load(model).listen)  # type: ignore[attr-defined]
+    script = "import sys; sys.path.append(sys.argv[1]); import listener; listener.listen(sys.argv[2], sys.argv[3])"
+    turns, values = json.loads(
+        micropython(script, str(VECTORS.parents[1] / "contracts"), model, str(VECTORS / f"{model}.json"))
+    )
+    assert turns >= 100
+    heard, looked = (
+        {name: value for name, value in zip(load(model).CHANNELS, sample, strict=True) if not name.startswith("noise_")}
+        for sample in (values, vectors(model)["cases"][0]["sample"])
+    )
+    assert heard == looked
+
+
 @pytest.mark.parametrize("model", ["", "_uart", "__init__", "nosuch", "a.b", "../drivers/sds011"])
 def test_an_unknown_model_is_told(model: str) -> None:
     with pytest.raises(SensorError) as told:

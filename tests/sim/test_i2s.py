@@ -15,6 +15,7 @@ from balise_sim.devices.inmp441 import Model
 from balise_sim.devices.sph0645 import Model as Sph0645
 from balise_sim.node import Node
 from balise_sim.world import World
+from sim.noise_bench import listen
 
 Run = Callable[..., Node]
 PINS = (32, 25, 33)
@@ -174,6 +175,13 @@ def test_the_loop_has_no_seam() -> None:
     assert max(steps[4790:4810]) <= max(steps[:4790])
     loud = max(words[4900:])
     assert loud == pytest.approx(10 * max(words[:4800]), rel=0.2)
+
+
+def test_the_benchmark_measures_what_it_says() -> None:
+    listened = listen(simulated_s=125, level=65.0)
+    assert listened.levels == (pytest.approx(6500, abs=5),) * 2
+    assert listened.overruns == 0
+    assert listened.requests == pytest.approx(125 / 0.128, abs=10)
 
 
 def test_too_slow_a_clock_does_not_run_an_sph0645() -> None:

@@ -13,8 +13,10 @@ firmware/design_weighting.py derives the factors, and that no value grows beyond
 cut to 20 bits, values have 22 bits with their sign, and products with a factor 31. Cut to 20 bits, the quietest of our
 microphones still has a noise of 10 steps of its own.
 
-Machine code from viper keeps up; bytecode would not. On a 64-bit MicroPython words come without their sign, so states
-are kept as positive words.
+Machine code from viper keeps up; bytecode would not. For a quiet sample the loop of `weigh` is about 260 instructions
+of an ESP32 and 290 of an RP2040, counted in what mpy-cross emits; `inspect` adds 50. At 48 kHz that is 15 million a
+second: about an eighth of an ESP32 at 160 MHz and a fifth of an RP2040, if an instruction takes 1.3 and 1.6 cycles.
+Not measured on a board. On a 64-bit MicroPython words come without their sign, so states are kept as positive words.
 """
 
 try:
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
 RATE_HZ = 48000
 SUB_FRAMES = 192  # 4 ms: the Fast time weighting then forgets one 32nd at a step (levels.py)
-MOST_SUBS = 32  # in one call; more would overflow the sums of `follow`
 PEAK, MEAN = 6, 2  # words of the state: the largest |C| since it was set to 0, and 20.6 Hz's running mean
 BIAS = 0x3FFFFFFF  # what is added to the states
 _BIAS = const(0x3FFFFFFF)
@@ -48,9 +49,9 @@ def silence() -> list[int]:
     return [BIAS] * 6 + [0]
 
 
-# words[at], words[at + step], ...: `subs` spans of SUB_FRAMES words with the sample in their upper bits. Into `sums`
-# go, for each span, the last one first, the sums of the squares of A (upper part in 2**20, lower part) and of C.
-# Squares are summed in three ranges, so that small ones are exact and large ones do not overflow.
+# words[at], words[at + step], ...: `subs` spans of SUB_FRAMES words with the sample in their upper bits; at most 32, or
+# the totals of `follow` overflow. Into `sums` go, for each span, the last one first, the sums of the squares of A
+# (upper part in 2**20, lower part) and of C, from three ranges: small squares exactly, large ones without overflow.
 @micropython.viper
 def weigh(words: ptr32, at: int, step: int, subs: int, state: ptr32, sums: ptr32):  # type: ignore[no-untyped-def]
     l1 = state[0] - _BIAS
