@@ -4,7 +4,6 @@ import csv
 import itertools
 import json
 import math
-import os
 import statistics
 import tempfile
 import time
@@ -22,6 +21,7 @@ from balise_sim.street import Street, ledger_of
 from balise_sim.verdict import KeptRow, judge
 from balise_wire.envelope import Signer, sign_envelope, verify_envelope
 from balise_wire.items import Readings
+from sim.speed_bench import speed_table as simulator_table
 
 ROOT = Path(__file__).parent.parent
 COLUMNS = (
@@ -160,20 +160,18 @@ def speed_table(rows: Rows) -> list[str]:
     ]
 
 
-def play_calmly() -> tuple[Street, float]:
-    """Twelve calm hours of the street of six with hourly envelopes; and the processor seconds they took."""
+def play_calmly() -> Street:
+    """Twelve calm hours of the street of six with hourly envelopes."""
     scenario = replace(bundled("street"), events=(), batch_s=3600, hours=12)
     street = Street(scenario, Path(tempfile.mkdtemp()), 1, core=any_core())
-    before = sum(os.times()[:4])
     assert street.play().ok
-    return street, sum(os.times()[:4]) - before
+    return street
 
 
-def street_table(street: Street, cpu_s: float) -> list[str]:
+def street_table(street: Street) -> list[str]:
     store = HubStore(street.site.hub_db)
     verdict = judge(ledger_of(street.world), store, street.site.gateway_keys, street.world.utc_ms)
     store.close()
-    node_s = street.loop.time() * len(street.world.nodes)
     return [
         "## The street of six, on virtual time",
         "",
@@ -183,17 +181,17 @@ def street_table(street: Street, cpu_s: float) -> list[str]:
         "|---|---|---|",
         f"| signed bytes per reading | {verdict.signed_bytes / verdict.readings:.2f} | ≤ 1.3 |",
         f"| readings | {verdict.readings:,} | |",
-        f"| simulated node-seconds per second of the world's processor time | {node_s / cpu_s:,.0f} | real time: 1 |",
     ]
 
 
 def main() -> None:
     rows = recorded_rows()
-    street, cpu_s = play_calmly()
+    street = play_calmly()
     parts = [
         bytes_table(rows, node_rows(ledger_of(street.world), street.scenario.homes[0].name)),
         speed_table(rows),
-        street_table(street, cpu_s),
+        street_table(street),
+        simulator_table(),
     ]
     head = "# Benchmarks\n\nWritten by `make bench`; every figure of a table comes from one run on one machine.\n\n"
     (ROOT / "BENCHMARKS.md").write_text(head + "\n\n".join("\n".join(part) for part in parts) + "\n", encoding="utf-8")

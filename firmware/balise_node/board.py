@@ -20,8 +20,9 @@ _RXBUF_BYTES = 512  # half a second of it: a sensor that talks unasked must not 
 class Buses:
     """Opens the bus that a sensor of config.json hangs on, each once. `line`: the driver's LINE.
 
-    Drivers are handed: uart a machine.UART, i2c a machine.I2C, i2s a machine.I2S that receives 32-bit words at 48 kHz,
-    the left slot only, or both (left first) for a microphone on the right: boards have no mono of the right slot.
+    Drivers are handed: uart a machine.UART, i2c a machine.I2C, spi a balise_node.spi.Line, onewire an onewire.OneWire,
+    adc a machine.ADC, i2s a machine.I2S that receives 32-bit words at 48 kHz: the left slot only, or both (left first)
+    for a microphone on the right, since boards have no mono of the right slot.
     """
 
     def __init__(self) -> None:
@@ -50,6 +51,29 @@ class Buses:
         arguments.update(line)
         sck, ws, sd = machine.Pin(sensor["sck"]), machine.Pin(sensor["ws"]), machine.Pin(sensor["sd"])
         return machine.I2S(sensor["i2s"], sck=sck, ws=ws, sd=sd, **arguments)
+
+    def _onewire(self, sensor: "dict[str, Any]", line: "dict[str, Any]") -> "Any":
+        key = "onewire", sensor["onewire"]
+        if key not in self._shared:
+            from onewire import OneWire  # not every node has such a bus
+
+            self._shared[key] = OneWire(machine.Pin(key[1]))
+        return self._shared[key]
+
+    def _adc(self, sensor: "dict[str, Any]", line: "dict[str, Any]") -> machine.ADC:
+        adc = machine.ADC(machine.Pin(sensor["adc"]))
+        if hasattr(adc, "atten"):  # the esp32 port's: without attenuation a pin may have 1 V at most
+            adc.atten(machine.ADC.ATTN_11DB)
+        return adc
+
+    def _spi(self, sensor: "dict[str, Any]", line: "dict[str, Any]") -> "Any":
+        from balise_node.spi import Line  # most nodes have no such sensor, and little memory
+
+        key = "spi", sensor["spi"]
+        if key not in self._shared:
+            pins = {name: machine.Pin(sensor[name]) for name in ("sck", "mosi", "miso")}
+            self._shared[key] = machine.SPI(key[1], **pins)
+        return Line(self._shared[key], machine.Pin(sensor["cs"], machine.Pin.OUT, value=1), line)
 
 
 class Watchdog:

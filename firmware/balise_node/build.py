@@ -33,7 +33,7 @@ def build(config: "Config") -> "tuple[Node, Sender]":
     from balise_node.board import Buses, Watchdog
     from balise_node.sensors import Sensors
 
-    sensors = Sensors(config["sensors"], Buses())
+    sensors = Sensors(config["sensors"], Buses(), config["period_s"])
     from balise_node.boots import next_boot
     from balise_node.clock import BootClock
     from balise_node.keeper import Keeper

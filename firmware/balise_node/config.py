@@ -64,6 +64,7 @@ _I2C = (
     ("address", int, 0, 0, 119, "the sensor's address, 8 to 119, or leave it out for the model's usual one"),
     ("freq_hz", int, 100000, 10000, 400000, "the bus speed in Hz, 100000 unless the wires are short"),
 )
+_SHUNT = (("shunt_milliohm", int, 0, 1, 10000, "the shunt's milliohms, or leave it out for the usual 100"),)
 _SPI = (
     ("spi", int, _REQUIRED, 0, 2, "the number of the SPI bus, 0 to 2"),
     ("sck", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to SCK"),
@@ -78,13 +79,17 @@ _I2S = (
     ("sd", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to SD or DOUT"),
     ("right", int, 0, 0, 1, "1 when the microphone's L/R pin is high, else 0"),
 )
-_ONEWIRE = (("onewire", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to DQ"),)
+_ONEWIRE = (
+    ("onewire", int, _REQUIRED, 0, 48, "the number of the board's pin that goes to DQ"),
+    ("rom", str, "", 16, 16, "the 16 hex digits of the sensor's ROM code, or leave it out when it is alone on its pin"),
+    ("bits", int, 0, 9, 12, "the bits of a value, 9 to 12, or leave it out for 12"),
+)
 _ADC = (
     ("adc", int, _REQUIRED, 0, 48, "the number of the board's analogue pin"),
     ("ratio_milli", int, 1000, 1000, 100000, "the divider's ratio in thousandths: 2000 for two equal resistors"),
 )
 _KINDS = ("uart", "i2c", "spi", "i2s", "onewire", "adc")
-_BUSES = (_UART, _I2C, _SPI, _I2S, _ONEWIRE, _ADC)
+_BUSES = (_UART, _I2C + _SHUNT, _SPI, _I2S, _ONEWIRE, _ADC)
 _PINS = ("tx", "rx", "sda", "scl", "sck", "mosi", "miso", "cs", "ws", "sd")
 # Keys that stand in manuals and examples: whoever reads those could read and forge this node's frames.
 _PLACEHOLDERS = (
@@ -228,7 +233,7 @@ def _claims(number: int, sensor: "dict[str, Any]") -> "list[tuple[str, Any]]":
         own = [(f"pin {sensor['cs']}", number)]
     elif kind in ("onewire", "adc"):
         pins = [sensor[kind]]
-        own = [(f"{bus} for a {sensor['model']}", number)]
+        own = [(f"{bus} for a {sensor['model']} {sensor.get('rom', '')}".strip(), number)]
     shared = (bus, pins) if kind in ("i2c", "spi", "onewire") else (bus, number)
     return [shared] + own + [(f"pin {pin}", [bus, pins]) for pin in pins]
 

@@ -7,10 +7,13 @@ Leaves to others: measuring, sending.
 
 from balise_node import rows
 from balise_node.store import HELLO, LOSS, ROW, FrameStore, StoreFull
+from balise_wire import cbor
 from balise_wire.frames import FrameKeys, seal_frame
 
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take the name for true
 if TYPE_CHECKING:
+    from typing import Any
+
     from balise_node.clock import Slot
     from balise_node.rows import Time
 
@@ -45,13 +48,19 @@ class Keeper:
         self._keys, self._store, self._node = keys, store, node
         self.boot, self.count = boot, 0
         self._period_ms = period_ms
-        self._hello: list[object] | None = None
+        self._hello: object | None = None
+        self._manifest = b""  # as bytes: a boot may have to say it again, and objects take ten times as much
         self._anchor: list[object] | None = None
         self._runs: list[Run] = []
 
     def say_hello(self, models: list[tuple[str, str]]) -> None:
         """The first frame of the boot: what its columns mean."""
-        self._hello = rows.manifest(MANIFEST, self._node, models)
+        self._manifest = cbor.encode(rows.manifest(MANIFEST, self._node, models))
+        self.say_hello_again()
+
+    def say_hello_again(self) -> None:
+        """For a gateway that has not heard it, or has forgotten: without it no row of this boot has a meaning."""
+        self._hello = cbor.decode(self._manifest)
         self._keep_hello()
 
     def tell_anchor(self, boot_ms: int, utc_ms: int, uncertainty_ms: int) -> None:
@@ -100,7 +109,7 @@ class Keeper:
         self._hello = None
         return True
 
-    def _keep(self, kind: int, items: list[list[object]]) -> bool:
+    def _keep(self, kind: int, items: "list[Any]") -> bool:
         told = [] if kind == HELLO else self._to_tell()
         if not told + items:
             return True

@@ -174,10 +174,17 @@ class Session:
         return await self._rest(first)
 
     async def _rest(self, first: bytes) -> tuple[int, bytes]:
-        """Remaining length and body of a packet; they come at once, or the connection is no good."""
+        """First byte and body of a packet; the rest of it comes at once, or the connection is no good."""
+        body: bytes = await within(_WAIT_MS, self._read_rest(), "rest of a packet")
+        self._heard_ms = time.ticks_ms()
+        self._asked = False
+        return first[0], body
+
+    async def _read_rest(self) -> bytes:
+        """Remaining length, and so many bytes."""
         size = shift = 0
         while True:
-            byte = (await within(_WAIT_MS, self._reader.readexactly(1), "rest of a packet"))[0]
+            byte = (await self._reader.readexactly(1))[0]
             size |= (byte & 127) << shift
             shift += 7
             if not byte & 128:
@@ -186,10 +193,7 @@ class Session:
                 raise LinkError("the gateway sent a length that MQTT does not have")
         if size > _MAX_PACKET_BYTES:
             raise LinkError(f"the gateway sent a packet of {size} bytes; at most {_MAX_PACKET_BYTES} are for a node")
-        body = await within(_WAIT_MS, self._reader.readexactly(size), "rest of a packet") if size else b""
-        self._heard_ms = time.ticks_ms()
-        self._asked = False
-        return first[0], body
+        return await self._reader.readexactly(size) if size else b""
 
     async def _write(self, data: bytes) -> None:
         async with self._writing:

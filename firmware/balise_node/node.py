@@ -34,6 +34,7 @@ class Node:
         self._told_uncertainty_ms = 0  # of the last anchor
         self.watchdog = Watchdog(0)  # none, until one is put in its place
         sender.told_time = self._told_time
+        sender.forgotten = keeper.say_hello_again
 
     async def measure(self) -> None:
         """One row per slot, for ever."""

@@ -41,6 +41,9 @@ class Sender:
         self._cannot_send = self._told = ""
         self.first_wait_ms = 90_000
         self.told_time: Callable[[int, int, int], None] | None = None  # (ms since boot, UTC ms, uncertainty ms)
+        self.forgotten: Callable[[], None] | None = None  # the gateway holds less of this boot than it once did
+        self._most_held = 0  # of this boot, as an answer said
+        self._forgotten_ms = -_IDLE_MS
         self.bad_acks = 0
         self.connected = False
 
@@ -155,8 +158,21 @@ class Sender:
         if ack.boot == self.boot and sent_ms >= 0 and ack.utc_ms is not None and self.told_time is not None:
             round_trip_ms = now_ms - sent_ms  # it was written after the youngest of these frames had left
             self.told_time(now_ms, ack.utc_ms, ack.uncertainty_ms + round_trip_ms)
+        if ack.boot == self.boot:
+            self._compare(ack.contiguous, now_ms)
         if released:
             self._hurry(now_ms)
+            self.wake()
+
+    def _compare(self, held: int, now_ms: int) -> None:
+        """Is it another gateway, or one with an empty disk? A replayed answer looks the same: so once an hour."""
+        if held >= self._most_held:
+            self._most_held = held
+        elif self.forgotten is not None and now_ms - self._forgotten_ms >= _IDLE_MS:
+            self._forgotten_ms = now_ms
+            self._most_held = held
+            print("link: the gateway has forgotten this boot")
+            self.forgotten()
             self.wake()
 
     def _hurry(self, now_ms: int) -> None:

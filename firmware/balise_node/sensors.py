@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 _OPTIONS = ("address", "right", "ratio_milli")  # what config.json says to the driver itself
+_SPECIAL = ("rom", "bits", "shunt_milliohm")  # and to the drivers only that name it in their OPTIONS
 
 
 class Member:
@@ -63,8 +64,8 @@ class Sensors:
     `flags` is {position among those values: QARTOD flag}, as the sensors judged their last sample.
     """
 
-    def __init__(self, configs: "list[dict[str, Any]]", buses: "Buses") -> None:
-        self._members = [_member(f"sensors[{i}]", config, buses) for i, config in enumerate(configs)]
+    def __init__(self, configs: "list[dict[str, Any]]", buses: "Buses", period_s: int) -> None:
+        self._members = [_member(f"sensors[{i}]", config, buses, period_s) for i, config in enumerate(configs)]
         self.warmup_ms = max([member.driver.WARMUP_S for member in self._members]) * 1000
         self.models = [(name, m.driver.MODEL) for m in self._members for name in m.channels]
         self.flags: dict[int, int] = {}
@@ -113,7 +114,7 @@ class Sensors:
             member.attempt(member.driver.sleep)
 
 
-def _member(path: str, config: "dict[str, Any]", buses: "Buses") -> Member:
+def _member(path: str, config: "dict[str, Any]", buses: "Buses", period_s: int) -> Member:
     problem = ""
     try:
         driver = load(config["model"])
@@ -131,5 +132,19 @@ def _member(path: str, config: "dict[str, Any]", buses: "Buses") -> Member:
         if name not in driver.CHANNELS:
             known = ", ".join(driver.CHANNELS)
             raise ConfigError(f'config.json: "{path}.channels": a {driver.MODEL} has no {name!r}; it has {known}')
-    options = {name: config[name] for name in _OPTIONS if config.get(name)}
-    return Member(driver(bus, time.sleep_ms, **options), config["channels"])
+    known_options = getattr(driver, "OPTIONS", ())
+    for name in _SPECIAL:
+        if config.get(name) and name not in known_options:
+            raise ConfigError(f'config.json: "{path}.{name}": a {driver.MODEL} has no such option; remove it')
+    options = {name: config[name] for name in _OPTIONS + known_options if config.get(name)}
+    if getattr(driver, "PACED", False):
+        options["period_s"] = period_s
+    try:
+        sensor = driver(bus, time.sleep_ms, **options)
+    except ValueError as error:  # of an option that is no number
+        problem = str(error)
+    if problem:
+        raise ConfigError(
+            f'config.json: "{path}": a {driver.MODEL} says {problem}; write its options as the parts have them'
+        )
+    return Member(sensor, config["channels"])

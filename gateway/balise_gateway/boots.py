@@ -50,6 +50,11 @@ class Boot:
         times = (self.last_tick_ms, self.last_utc_ms, self.arrived_utc_ms)
         return (self.kid, self.boot, window.contiguous, bitmap, self.first_tag, anchor, *times)
 
+    @property
+    def is_unheard(self) -> bool:
+        """Nothing of this boot was ever taken."""
+        return self.window.contiguous == 0 and self.window.bitmap == 0
+
     def is_new(self, count: int) -> bool:
         return not self.window.holds(count)
 
@@ -109,25 +114,28 @@ class Node:
     ack_next: int = 1  # the number of the next acknowledgement
     ack_limit: int = 1  # numbers below are reserved on disk
     top_boot: int = 0
+    floor_boot: int = 0  # boots below are refused: what was held of them is forgotten
     rows: int = 0
     latest: dict[str, object] = field(default_factory=dict)
 
     def take_row(self, row: Row) -> None:
         """What the journal remembers."""
-        _, self.ack_next, self.top_boot, self.rows, latest = row
+        _, self.ack_next, self.top_boot, self.floor_boot, self.rows, latest = row
         self.ack_limit = self.ack_next
         decoded = cbor.decode(latest)
         self.latest = {str(name): value for name, value in decoded.items()} if isinstance(decoded, dict) else {}
 
     def row(self) -> Row:
         """What to remember, with more numbers reserved; call `committed` when it is on disk."""
-        return (self.keys.kid, self.ack_next + RESERVED_ACKS, self.top_boot, self.rows, cbor.encode(self.latest))
+        sums = (self.ack_next + RESERVED_ACKS, self.top_boot, self.floor_boot, self.rows)
+        return (self.keys.kid, *sums, cbor.encode(self.latest))
 
     def committed(self) -> None:
         self.ack_limit = self.ack_next + RESERVED_ACKS
 
     def is_retired(self, boot: int) -> bool:
-        return boot < self.top_boot - KEPT_BOOTS
+        """By rank, not by distance: a node whose flash was erased draws its next number at random, maybe far below."""
+        return boot < self.floor_boot
 
 
 class Boots:
@@ -155,7 +163,13 @@ class Boots:
             self._remembered = {key: self._remembered[key] for key in keep}
 
 
-def drop_retired(db: sqlite3.Connection, kid: bytes, top_boot: int) -> None:
-    """Deletes what is remembered of boots that are refused from now on."""
+def retire(db: sqlite3.Connection, node: Node) -> None:
+    """Keeps the KEPT_BOOTS highest boots of a node; the others are refused from now on, and forgotten."""
+    kid = node.keys.kid
+    lowest = "SELECT boot FROM boot WHERE node = ? ORDER BY boot DESC LIMIT 1 OFFSET ?"
+    row = db.execute(lowest, (kid, KEPT_BOOTS - 1)).fetchone()
+    if row is None or row[0] <= node.floor_boot:
+        return
+    node.floor_boot = row[0]
     for table in ("boot", "boot_manifest", "log_domain"):
-        db.execute(f"DELETE FROM {table} WHERE node = ? AND boot < ?", (kid, top_boot - KEPT_BOOTS))
+        db.execute(f"DELETE FROM {table} WHERE node = ? AND boot < ?", (kid, node.floor_boot))

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from balise_gateway import qualify
-from balise_gateway.boots import Boot, Boots, Node, drop_retired
+from balise_gateway.boots import Boot, Boots, Node, retire
 from balise_gateway.journal import tables
 from balise_gateway.journal.tables import Row
 from balise_gateway.manifests import Columns, Manifests, witnessed
@@ -89,10 +89,10 @@ class Sorter:
         batch.entries.append(_loss_of_frame(node, opened.boot, opened.count, f"refused: {why}"))
 
     def _mark(self, batch: Batch, node: Node, boot: Boot, opened: Opened) -> None:
-        boot.take(opened.count, opened.tag)
-        if opened.boot > node.top_boot:
-            node.top_boot = opened.boot
+        if boot.is_unheard:
             batch.new_boots.add(opened.kid)
+        boot.take(opened.count, opened.tag)
+        node.top_boot = max(node.top_boot, opened.boot)
         batch.boots[opened.kid, opened.boot] = boot
         batch.nodes[opened.kid] = node
         batch.frames += 1
@@ -167,9 +167,9 @@ class Sorter:
         for boot in batch.boots.values():
             boot.arrived_utc_ms = max(boot.arrived_utc_ms or 0, now_utc_ms or 0) or None
         tables.BOOT.put(db, [boot.row() for boot in batch.boots.values()])
-        tables.NODE.put(db, [node.row() for node in batch.nodes.values()])
         for kid in sorted(batch.new_boots):
-            drop_retired(db, kid, batch.nodes[kid].top_boot)
+            retire(db, batch.nodes[kid])
+        tables.NODE.put(db, [node.row() for node in batch.nodes.values()])
         _write_refused(db, batch, now_utc_ms)
 
     def _no_longer_waiting(self, db: sqlite3.Connection, batch: Batch) -> list[Entry]:

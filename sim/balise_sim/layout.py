@@ -6,11 +6,11 @@ simulator only: a real gateway makes its own on first run. Leaves to others: sta
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
-from balise_boards import Bus, load_board
+from balise_boards import BUS_PINS, Bus, load_board
 from balise_sim.scenario import Home, Scenario
 from balise_wire.envelope import Signer
 
@@ -18,6 +18,7 @@ PASSWORD_CHARS = 16
 GATEWAY_HOST = "192.168.4.1"  # where the nodes' network has the gateway, in memory or relayed
 MQTT_PORT = 1883
 HUB_LOG = 1
+FIRST_SELECT_PIN = 4  # those below start an ESP32 or are its console
 HUB_SEED, GATEWAY_SEED = "hub signing key", "gateway signing key"
 
 
@@ -110,14 +111,22 @@ def _node_root(home: Home, scenario: Scenario, nodes: Path, seed: int) -> Path:
 
 
 def wiring(home: Home) -> list[tuple[str, Bus]]:
-    """(sensor model, the board's port it is plugged into): each UART sensor has a port, the I2C ones share one."""
+    """(sensor model, the board's port it is plugged into): each UART sensor has a port, those on I2C or SPI share one.
+
+    On SPI the port's pins go with a chip select of the sensor's own.
+    """
     board = load_board(home.board)
     usable = [bus for bus in board.buses if set(bus.role_pins.values()) <= set(board.gpio)]  # not the flash chip's pins
-    free = {kind: [bus for bus in usable if bus.kind == kind] for kind in ("uart", "i2c")}
+    free = {kind: [bus for bus in usable if bus.kind == kind] for kind in BUS_PINS}
+    taken = {pin for bus in usable for pin in bus.role_pins.values()}
+    selects = [pin for pin in board.gpio if pin >= FIRST_SELECT_PIN and pin not in taken]
     wired = []
     for model in home.sensors:
         kind = import_module(f"balise_sim.devices.{model}").Model.BUS
-        wired.append((model, free[kind][0] if kind == "i2c" else free[kind].pop(0)))
+        bus = free[kind][0] if kind in ("i2c", "spi") else free[kind].pop(0)
+        if kind == "spi":
+            bus = replace(bus, role_pins={**bus.role_pins, "cs": selects.pop(0)})
+        wired.append((model, bus))
     return wired
 
 

@@ -22,6 +22,7 @@ CHANNEL_OF_COLUMN = {
     "relative_humidity_pct": "humidity",
     "pressure_pa": "pressure",
 }
+PM1_SHARE = 0.7  # the recording has no PM1; without a value below PM2.5 a home would show what no air can be
 SHIFT_S = 1_260  # from one home to the next, so that neighbours do not say the same thing at the same time
 # How homes of one street differ: half the width of an even spread around the recording
 SPREAD = {"temperature": 0.6, "humidity": 2.0, "pressure": 25.0, "pm2_5": 0.3, "pm10": 0.4}
@@ -53,7 +54,10 @@ def load(path: Path) -> Recording:
         raise ValueError(f"{path.name}: a recording needs rows and a column time_utc")
     columns = [column for column in rows[0] if column in CHANNEL_OF_COLUMN]
     times = tuple(round(datetime.fromisoformat(row["time_utc"]).timestamp() * 1000) for row in rows)
-    return Recording(times, {CHANNEL_OF_COLUMN[column]: _held(rows, column) for column in columns})
+    values = {CHANNEL_OF_COLUMN[column]: _held(rows, column) for column in columns}
+    if "pm2_5" in values and "pm1" not in values:
+        values["pm1"] = tuple(round(PM1_SHARE * value, 2) for value in values["pm2_5"])
+    return Recording(times, values)
 
 
 def _held(rows: list[dict[str, str]], column: str) -> tuple[float, ...]:

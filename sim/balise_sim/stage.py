@@ -9,12 +9,15 @@ import asyncio
 from collections import Counter
 
 from balise_sim.scenario import Event, Scenario
+from balise_sim.world import World
 
 GATEWAY, HUB = "gateway", "hub"
 
 
 class Stage(abc.ABC):
-    """Four switches; `who` is GATEWAY, HUB or a home's name."""
+    """Four switches; `who` is GATEWAY, HUB or a home's name. A stage has its world before its events are played."""
+
+    world: World
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
@@ -46,18 +49,21 @@ class Stage(abc.ABC):
         await asyncio.sleep(max(0.0, self.scenario.length_s - loop.time()))
 
     def _switch(self, event: Event, begins: bool) -> None:
-        key = (event.what, event.who)
+        key = (event.what, event.node)
         self._running[key] += 1 if begins else -1
         if self._running[key] == (1 if begins else 0):
             self._set(event, begins)
 
     def _set(self, event: Event, begins: bool) -> None:
         if event.what == "kill":
-            self.node_kills += begins and event.who not in (GATEWAY, HUB)
-            self.set_power(event.who, on=not begins)
+            self.node_kills += begins and event.node not in (GATEWAY, HUB)
+            self.set_power(event.node, on=not begins)
+        elif event.sensor_fault is not None:
+            model, fault = event.sensor_fault
+            self.world.nodes[event.node].bench.devices[model].fault(fault, on=begins)
         elif event.what == "cable":
             self.set_cable(whole=not begins)
         elif event.what == "link":
-            self.set_link(event.who, up=not begins)
+            self.set_link(event.node, up=not begins)
         else:
             self.set_hub(event.mode if begins else "ok")

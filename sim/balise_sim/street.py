@@ -19,29 +19,39 @@ from balise_gateway.config import load
 from balise_gateway.daemon import Gateway
 from balise_sim.buses import Wire
 from balise_sim.clocks import LoopClock, VirtualLoop
+from balise_sim.fields import District
 from balise_sim.guests import GuestLoop
 from balise_sim.hub import Behaviour, Hub, HubStore
 from balise_sim.layout import Ports, Site, lay_out, wiring
 from balise_sim.net import Server
 from balise_sim.pace import Follower, PacedLoop
-from balise_sim.replay import Home as Place
+from balise_sim.replay import Home as Recorded
 from balise_sim.scenario import S_PER_MINUTE, Scenario
 from balise_sim.shared_clock import SharedClock
 from balise_sim.stage import GATEWAY, HUB, Stage
 from balise_sim.verdict import KeptRow, Verdict, judge, kept_row
-from balise_sim.world import World, install_firmware
+from balise_sim.world import Environment, World, install_firmware
 
 CABLE_DELAY_S = 0.03
 LOOK_S = 300  # how often a street that comes home is judged
 
 
+def places(scenario: Scenario, seed: int) -> Callable[[int], Environment]:
+    """What there is to measure at each home, by its number: homes stand along the road, each a little further off."""
+    if scenario.air == "recorded":
+        return lambda number: Recorded(scenario.start_utc_ms, number)
+    district = District(seed, scenario.start_utc_ms)
+    return lambda number: district.place(x_m=40.0 * number, y_m=8.0 + 25.0 * number)
+
+
 def populate(world: World, scenario: Scenario, site: Site) -> None:
     """Puts a wired node into each home, its firmware installed, not yet powered."""
+    place = places(scenario, world.seed)
     for number, home in enumerate(scenario.homes):
         root = site.node_roots[home.name]
         install_firmware(root)
         wires = [Wire(model, f"{bus.kind}{bus.number}") for model, bus in wiring(home)]
-        world.add_node(home.name, load_board(home.board), root, wires, Place(world.start_utc_ms, number))
+        world.add_node(home.name, load_board(home.board), root, wires, place(number))
 
 
 def ledger_of(world: World) -> list[KeptRow]:

@@ -4,11 +4,13 @@ The ledger of truth is what the nodes said on their consoles, time-stamped by th
 hub stored, verified again from its bytes. Leaves to others: showing it (`demo.py`) and making it happen.
 """
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from balise_sim.hub import HubStore
+from balise_wire import cbor
 from balise_wire.envelope import verify_envelope
 from balise_wire.errors import WireError
 from balise_wire.items import Anchor, Loss, Manifest, Readings
@@ -128,6 +130,20 @@ def judge(ledger: Iterable[KeptRow], store: HubStore, keys: Mapping[bytes, bytes
     for node in sorted(kept_by_node.keys() | by_node.keys()):
         _Node(kept_by_node[node], by_node[node], losses, until_utc_ms).judge(verdict)
     return verdict
+
+
+def items_sha256(store: HubStore, keys: Mapping[bytes, bytes]) -> str:
+    """SHA-256 over the packed items of all envelopes that verify, in order of key, log and number."""
+    digest = hashlib.sha256()
+    for kid, log in store.logs():
+        for _, cose in store.envelopes(kid, log):
+            try:
+                items = verify_envelope(cose, keys).items
+            except WireError:
+                continue  # the verdict names it
+            for item in items:
+                digest.update(cbor.encode(item.pack()))
+    return digest.hexdigest()
 
 
 def _read_log(store: HubStore, kid: bytes, log: int, keys: Mapping[bytes, bytes], verdict: Verdict) -> _HubLog:

@@ -28,6 +28,12 @@ def vectors(model: str) -> dict[str, Any]:
     return found
 
 
+def lines_of(model: str) -> str:
+    """The vectors as tape.py reads them: what holds for all cases, then each case, a line of JSON each."""
+    common = {key: value for key, value in vectors(model).items() if key != "cases"}
+    return "".join(json.dumps(line) + "\n" for line in (common, *vectors(model)["cases"]))
+
+
 def device(model: str) -> type[DeviceModel]:
     found: type[DeviceModel] = importlib.import_module(f"balise_sim.devices.{model}").Model
     return found

@@ -19,7 +19,7 @@ class Stream(io.IOBase):
         self._tape = tape
 
     def readinto(self, buf):
-        return self._tape.readinto(buf)
+        return self._tape.play(buf)
 
     def ioctl(self, request, argument):
         return argument & 1 if request == 3 else 0  # MP_STREAM_POLL
@@ -28,7 +28,7 @@ class Stream(io.IOBase):
 def listen(model, path):
     """Prints how many turns another task had, and the sample after so much sound."""
     with open(path) as file:
-        tape = Tape({}, {}, bytes.fromhex(json.load(file)["sound"]))
+        tape = Tape({}, {}, sound=bytes.fromhex(json.load(file)["sound"]))
     sensor = load(model)(Stream(tape), tape.sleep_ms)
 
     async def beside():

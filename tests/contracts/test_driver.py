@@ -2,7 +2,8 @@
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from balise_boards import BUS_PINS
 from balise_node.drivers import WHAT_TO_TRY, SensorError, load
 from balise_wire.channels import channel
-from contracts.found import DRIVERS, SENSORS, VECTORS, vectors
+from contracts.found import DRIVERS, SENSORS, VECTORS, lines_of, vectors
 from contracts.tape import Tape, listed, merged, play
 from node.interpreters import micropython
 
@@ -82,12 +83,12 @@ def test_vectors(model: str, case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("model", SENSORS)
-def test_vectors_under_micropython(model: str) -> None:
+def test_vectors_under_micropython(model: str, tmp_path: Path) -> None:
     script = "import sys; sys.path.append(sys.argv[1]); import tape; tape.main(sys.argv[2], sys.argv[3])"
-    # A board has 32-bit words: this heap is one of 60 KB there, and the vectors take the most of it.
-    printed = micropython(
-        script, str(VECTORS.parents[1] / "contracts"), model, str(VECTORS / f"{model}.json"), heap="60wK"
-    )
+    file = tmp_path / "cases"
+    file.write_text(lines_of(model), encoding="utf-8")
+    # A board has 32-bit words: this heap is one of 60 KB there, and the driver is compiled in it.
+    printed = micropython(script, str(VECTORS.parents[1] / "contracts"), model, str(file), heap="60wK")
     outcomes = [json.loads(line) for line in printed.splitlines()]
     cases = vectors(model)["cases"]
     assert [outcome["why"] for outcome in outcomes] == [case["why"] for case in cases]
@@ -112,6 +113,40 @@ def test_a_listener_hears_on_and_leaves_others_their_time(model: str) -> None:
     assert heard == looked
 
 
+def flipped(run: bytes) -> Iterator[bytes]:
+    """The run with one byte wrong: each byte, first one bit of it, then all."""
+    for at in range(len(run)):
+        for mask in (1 << at % 8, 0xFF):
+            yield run[:at] + bytes((run[at] ^ mask,)) + run[at + 1 :]
+
+
+def spoilt(model: str, golden: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The golden case with one byte wrong, each in turn, and the answer or register that it stands in."""
+    for kind in ("answers", "registers"):
+        for key, values in merged(vectors(model), golden, kind).items():
+            runs = listed(values)
+            for at, wrong in ((at, wrong) for at, run in enumerate(runs) for wrong in flipped(run)):
+                changed = [run.hex() for run in (*runs[:at], wrong, *runs[at + 1 :])]
+                yield key, golden | {kind: golden.get(kind, {}) | {key: changed}}
+
+
+@pytest.mark.parametrize("model", SENSORS)
+def test_a_wrong_byte_is_noticed_or_the_file_says_why_not(model: str) -> None:
+    """Every byte of every answer of the golden case: an error, the very same sample, or a reason in the file."""
+    golden = vectors(model)["cases"][0]
+    unguarded = vectors(model).get("unguarded", {})
+    wanted = play(model, vectors(model), golden)
+    silent: set[str] = set()
+    for key, case in spoilt(model, golden):
+        outcome = play(model, vectors(model), case)
+        if "expect" not in outcome and outcome["sample"] != wanted["sample"]:
+            silent.add(key)
+    if isinstance(unguarded, str):
+        assert silent, "every wrong byte is noticed: the file need not say why not"
+        return
+    assert silent == unguarded.keys()
+
+
 @pytest.mark.parametrize("model", ["", "_uart", "__init__", "nosuch", "a.b", "../drivers/sds011"])
 def test_an_unknown_model_is_told(model: str) -> None:
     with pytest.raises(SensorError) as told:
@@ -125,6 +160,7 @@ class Hostile(Tape):
     def __init__(self, runs: list[bytes | int]) -> None:
         super().__init__({}, {})
         self._runs = runs
+        self._left = b""
 
     def _run(self) -> bytes | int:
         self.calls += 1
@@ -140,13 +176,20 @@ class Hostile(Tape):
         run = self._run()
         return run if isinstance(run, bytes) and run else None  # machine.UART raises nothing
 
-    def readinto(self, buf: Any) -> int | None:
+    def play(self, buf: Any) -> int | None:
         run, view = self._run_or_error(), memoryview(buf).cast("B")
         if not run:
             return None
         count = len(view) if run[:1] != b"\0" else len(run) // 4 * 4 % len(view)
         view[:count] = (run * (count // len(run) + 1))[:count]
         return count
+
+    def reset(self, required: bool = False) -> bool:
+        return bool(self._run())
+
+    def read_uv(self) -> int:
+        run = self._run()
+        return run if isinstance(run, int) else int.from_bytes(run[:3], "big")
 
     def writeto(self, addr: int, buf: bytes, stop: bool = True) -> int:
         self._run_or_error()
@@ -161,6 +204,14 @@ class Hostile(Tape):
     def readfrom_mem(self, addr: int, memaddr: int, nbytes: int) -> bytes:
         return self.readfrom(addr, nbytes)
 
+    def exchange(self, data: bytes, gap_us: int = 0) -> bytes:
+        """As much of a run as there is room for, and the rest of it next time: an SPI bus raises nothing."""
+        if not self._left:
+            run = self._run()
+            self._left = run if isinstance(run, bytes) and run else b"\xff" * len(data)
+        came, self._left = self._left[: len(data)], self._left[len(data) :]
+        return came + b"\xff" * (len(data) - len(came))
+
 
 def known_runs(model: str) -> list[bytes]:
     """What the vectors let come back: mutations of these reach deeper than bytes out of nowhere."""
@@ -169,6 +220,8 @@ def known_runs(model: str) -> list[bytes]:
         for key in ("answers", "registers"):
             known += [run for values in merged(vectors(model), case, key).values() for run in listed(values) if run]
         known += [run for run in listed(case.get("sound", vectors(model).get("sound", []))) if run]
+        known += listed(case.get("heard", []))
+        known += [value.to_bytes(3, "big") for value in case.get("microvolts", vectors(model).get("microvolts", []))]
     return sorted(set(known))
 
 

@@ -2,64 +2,20 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from balise_gateway.boots import KEPT_BOOTS, RESERVED_ACKS
+from balise_gateway.boots import RESERVED_ACKS
 from balise_gateway.clock import UNKNOWN_MS
-from balise_gateway.config import NodeSettings
 from balise_gateway.intake import ANSWER_REPEATS_AFTER_S, MANY_FRAMES, MAX_FRAMES, Intake
 from balise_gateway.journal import Journal, tables
 from balise_gateway.sorting import MAX_REFUSED_PER_COMMIT
-from balise_wire import cbor
 from balise_wire.frames import Ack, open_ack
-from balise_wire.items import Anchor, Loss, Readings, Unknown, unpack_item
+from balise_wire.items import Anchor, Loss, Readings, Unknown
 from balise_wire.window import WINDOW
-from gateway.support import KEY, NAME, START_UTC_MS, AirNode, FakeClock, FakeIngest, played, until
-
-NEVER_S = 1e6
-T0 = START_UTC_MS // 1000
-
-
-class Bench:
-    """An intake on a real journal, with a carrier that remembers what it was told."""
-
-    def __init__(self, folder: Path, commit_s: float = NEVER_S) -> None:
-        self.clock, self.carrier, self.node = FakeClock(), FakeIngest(), AirNode()
-        self.journal = Journal(folder, "balise/test")
-        self.intake = Intake(self.journal, [NodeSettings(name=NAME, key=KEY)], self.clock, commit_s)
-        self.intake.ready()
-        self.sent = 0
-
-    def take(self, *frames: bytes) -> None:
-        for frame in frames:
-            self.sent += 1
-            self.intake.take(self.carrier, "topic", frame, self.sent)
-
-    def acks(self) -> list[Ack]:
-        return [self.node.opened(sealed) for _, sealed in self.carrier.answers]
-
-    def items(self) -> list[object]:
-        return [unpack_item(cbor.decode(row[-1])) for row in tables.ENTRY.read(self.journal.db, "TRUE ORDER BY entry")]
-
-    def count(self, name: str) -> int:
-        return tables.count(self.journal.db, name)
-
-    def crash(self) -> None:
-        """As a power cut: nothing is committed any more."""
-        self.intake.abandon()
-        self.journal.close()
-
-
-def bench(folder: Path, scene: Callable[[Bench], Awaitable[None]], commit_s: float = NEVER_S) -> None:
-    async def whole() -> None:
-        made = Bench(folder, commit_s)
-        await scene(made)
-        made.crash()
-
-    played(whole)
+from gateway.intake_bench import T0, Bench, bench
+from gateway.support import NAME, START_UTC_MS, AirNode, until
 
 
 def test_nothing_is_acknowledged_before_the_commit(tmp_path: Path) -> None:
@@ -276,23 +232,6 @@ def test_refused_frames_are_bounded_over_time(tmp_path: Path) -> None:
             b.intake.commit()
         (kept,) = b.journal.db.execute("SELECT count(*) FROM refused").fetchone()
         assert kept == 1_000
-
-    bench(tmp_path, scene)
-
-
-def test_a_replay_of_a_retired_boot_is_refused(tmp_path: Path) -> None:
-    async def scene(b: Bench) -> None:
-        old = AirNode(boot=1)
-        first = old.hello()
-        b.take(first)
-        b.intake.commit()
-        b.take(AirNode(boot=KEPT_BOOTS + 5).hello())
-        b.intake.commit()
-        assert b.journal.db.execute("SELECT count(*) FROM boot").fetchone() == (1,)
-        b.take(first, old.row(T0))
-        b.intake.commit()
-        assert b.count("refused replay") == 2
-        assert len(b.carrier.answers) == 2
 
     bench(tmp_path, scene)
 

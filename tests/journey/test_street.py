@@ -1,14 +1,17 @@
 """From a chip to the hub and back: whole streets, on virtual time and with real processes."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.resources import files
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from balise_sim.demo import run as run_demo
+from balise_sim.fields import District
 from balise_sim.hub import HubStore
 from balise_sim.layout import GATEWAY_SEED, secret
 from balise_sim.replay import Home as Place
@@ -17,7 +20,7 @@ from balise_sim.soak import START_UTC_MS, WAYS
 from balise_sim.street import Street, ledger_of
 from balise_sim.verdict import Verdict, judge
 from balise_wire.envelope import Signer, sign_envelope, verify_envelope
-from balise_wire.items import Manifest
+from balise_wire.items import Manifest, Readings
 
 HOUR_END_MS = START_UTC_MS + 3_600_000
 HOUR = Scenario("hour", START_UTC_MS, 1, 60, 60, 600, homes_of(2), ())
@@ -29,13 +32,16 @@ def calm(**changes: object) -> Scenario:
 
 def test_the_same_seed_gives_the_same_bytes_for_a_whole_day() -> None:
     """Two processes, so that nothing is shared but the seed."""
-    day = str(files("balise_sim") / "scenarios" / "pair.toml")
-    command = [sys.executable, "-m", "balise_tools", "sim", "street", "--seed", "7", "--scenario", day]
+    command = [sys.executable, "-m", "balise_tools", "sim", "run", "pair", "--seed", "7", "--json"]
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    first, second = (run.communicate()[0].splitlines() for run in runs)
+    first, second = (json.loads(run.communicate()[0].splitlines()[-1]) for run in runs)
     assert [run.returncode for run in runs] == [0, 0], first
-    assert first[-1].startswith("bytes at the hub: sha256 ")
-    assert first == second
+    assert first["rows_produced"] == first["rows_at_hub"] > 2 * 1400
+    assert (first["scenario"], first["seed"], first["rows_declared_lost"]) == ("pair", 7, 0)
+    assert first["simulated_s"] >= 86_400
+    assert "MicroPython" in first["vm_version"]
+    assert len(first["hub_sha256"]) == 64
+    assert {**first, "wall_s": 0} == {**second, "wall_s": 0}
 
 
 def test_another_seed_gives_other_bytes(tmp_path: Path) -> None:
@@ -88,17 +94,67 @@ def test_what_is_at_the_hub_is_what_was_in_the_air(tmp_path: Path) -> None:
                 assert min(abs(value / scale - true) for true in near) <= tolerance
 
 
+def items_at_hub(street: Street) -> list[Any]:
+    """All items that the hub holds, in order, verified."""
+    store = HubStore(street.site.hub_db)
+    signed = [cose for kid, log in store.logs() for _, cose in store.envelopes(kid, log)]
+    store.close()
+    return [item for cose in signed for item in verify_envelope(cose, street.site.gateway_keys).items]
+
+
+def values_at_hub(street: Street, node: str) -> dict[float, dict[str, float | None]]:
+    """What the hub holds of one node, by UTC in seconds and channel."""
+    columns: dict[int, list[str]] = {}
+    found: dict[float, dict[str, float | None]] = {}
+    for item in items_at_hub(street):
+        if isinstance(item, Manifest) and item.map["node"] == node:
+            columns[item.number] = [entry["n"] for entry in item.map["channels"]]
+        if isinstance(item, Readings) and item.manifest in columns and item.boot is None:
+            for row, time_s in enumerate(item.times):
+                found[time_s] = {name: item.columns[at][row] for at, name in enumerate(columns[item.manifest])}
+    return found
+
+
+def test_sensors_that_fail_leave_missing_values_and_nothing_else(tmp_path: Path) -> None:
+    scenario = bundled("sensors")
+    street = Street(scenario, tmp_path, 1)
+    verdict = street.play()
+    assert verdict.ok, verdict
+    for home in scenario.homes:
+        rows = values_at_hub(street, home.name)
+        for event in (event for event in scenario.events if event.node == home.name):
+            model, fault = event.sensor_fault or ("", "")
+            start_s = scenario.start_utc_ms / 1000 + event.at_min * 60
+            end_s = start_s + event.for_min * 60
+            during = [row for at, row in rows.items() if start_s + 60 < at < end_s]
+            after = [row for at, row in rows.items() if end_s + 30 < at < end_s + 120]
+            assert (len(during) >= 5, len(after) >= 1) == (True, True), event
+            missing = {"bme280": "temperature"}.get(model, "pm2_5")
+            harmless = fault == "noise"  # frames are found among the noise
+            assert all((row[missing] is None) != harmless for row in during), (event, during)
+            assert all(row[missing] is not None for row in after), (event, after)
+
+
+def test_a_day_in_the_district_is_measured_as_it_was(tmp_path: Path) -> None:
+    """The truth of the fields is kept: how far off were we?"""
+    scenario = replace(bundled("district"), hours=6, homes=homes_of(1))
+    street = Street(scenario, tmp_path, 4)
+    assert street.play().ok
+    place = District(4, scenario.start_utc_ms).place(0, 8)
+    rows = values_at_hub(street, scenario.homes[0].name)
+    assert len(rows) >= 70
+    for name, scale, tolerance in (("temperature", 100, 0.1), ("pressure", 1, 10), ("pm2_5", 10, 0.5)):
+        for at, row in rows.items():
+            us = round((at - scenario.start_utc_ms / 1000) * 1e6)
+            value = row[name]
+            assert value is not None
+            assert abs(value / scale - place.mean(name, us, us + 1, 1)) < tolerance
+
+
 def test_the_hub_is_told_whom_to_trust(tmp_path: Path) -> None:
     street = Street(HOUR, tmp_path, 1)
     assert street.play().ok
-    store = HubStore(street.site.hub_db)
-    items = [
-        item
-        for kid, log in store.logs()
-        for _, cose in store.envelopes(kid, log)
-        for item in verify_envelope(cose, street.site.gateway_keys).items
-    ]
-    store.close()
+    items = items_at_hub(street)
     manifests = [item.map for item in items if isinstance(item, Manifest)]
     assert {m["node"] for m in manifests} == {home.name for home in HOUR.homes}
     assert {m["trust"] for m in manifests} == {"gateway-witnessed"}
@@ -162,7 +218,7 @@ def test_a_street_that_does_not_come_home_ends_with_status_1(tmp_path: Path) -> 
     keys = {"hours": 0.2, "drain_min": 0, "period_s": 60, "batch_s": 36000, "homes": 1}
     lines = ['start_utc = "2018-12-09T00:00:00Z"', *(f"{key} = {value}" for key, value in keys.items())]
     file.write_text("\n".join(lines), encoding="utf-8")
-    command = [sys.executable, "-m", "balise_tools", "sim", "street", "--scenario", str(file)]
+    command = [sys.executable, "-m", "balise_tools", "sim", "run", str(file)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert "NOT every row" in done.stdout

@@ -127,7 +127,6 @@ def main() -> None:
             "source": sheet
             + " (words, sensitivity); written by tests/node/make_sound_vectors.py, which runs no filter",
             "sound": words(tone(94.2, 48), bits).hex(),
-            "unguarded": "sound has no check sum: a flipped bit is a click, and a click is a sound",
             "faults": FAULTS,
             "cases": heard(bits) + refused(bits, sheet),
         }

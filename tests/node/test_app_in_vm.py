@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from balise_wire.items import Manifest
 from node.yard import CALM, CONFIG, NODE, Yard
 
 CONNACK, SUBACK = b"\x20\x02\x00\x00", b"\x90\x03\x00\x01\x00"
@@ -157,6 +158,22 @@ def test_replayed_and_forged_answers_change_nothing(tmp_path: Path) -> None:
         assert rows[-1].utc_s is not None
         assert rows[-1].utc_s * 1000 <= yard.world.utc_ms
         assert len(yard.said("acknowledgement ")) == 3
+
+
+def test_a_gateway_that_was_replaced_hears_the_hello_again(tmp_path: Path) -> None:
+    """Its rows would have no meaning there before the next boot, which may be months away."""
+    with Yard(tmp_path) as yard:
+        yard.run(90)
+        first = yard.peer
+        yard.replace_gateway()
+        yard.run(30)
+        assert yard.node.boots == 1
+        manifests = yard.peer.items(Manifest)
+        assert [item for _, _, item in manifests] == [item for _, _, item in first.items(Manifest)]
+        assert yard.said("link: the gateway has forgotten this boot")
+        assert len(yard.peer.rows()) >= 28
+        yard.run(120)
+        assert len(yard.peer.items(Manifest)) == 1
 
 
 def test_a_full_store_keeps_what_it_has_and_tells_what_it_could_not(tmp_path: Path) -> None:

@@ -57,11 +57,16 @@ def test_the_factors_are_those_of_the_derivation() -> None:
     assert max(DESIGN.largest_gains()) < 2.3
 
 
+def wrap32(value: int) -> int:
+    """What is left of a number in a word of 32 bits."""
+    return ((value + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+
+
 class Word(int):
     """A whole number of a 32-bit board: every result is cut to 32 bits, with its sign."""
 
     def __new__(cls, value: int) -> "Word":
-        return super().__new__(cls, ((value + (1 << 31)) & 0xFFFFFFFF) - (1 << 31))
+        return super().__new__(cls, wrap32(value))
 
 
 def _cut(name: str) -> Callable[[Word, int], Word]:

@@ -1,7 +1,7 @@
 """One air node in a small world: a simulated ESP32 with real device models, and a scripted gateway (peer.py)."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from balise_boards import load_board
 from balise_sim.buses import Wire
 from balise_sim.clocks import VirtualLoop
 from balise_sim.node import Node
-from balise_sim.world import World, install_firmware
+from balise_sim.world import Environment, World, install_firmware
 from balise_wire.frames import FrameKeys
 from node.peer import Peer, Row, Speech
 
@@ -31,6 +31,7 @@ CONFIG: dict[str, Any] = {
         {"model": "bme280", "i2c": 0, "sda": 21, "scl": 22},
     ],
 }
+WIRES = (Wire("sds011", "uart2"), Wire("bme280", "i2c0", {"address": 0x76}))
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,18 @@ class Air:
 
 
 class Yard:
-    """The world, its node and its peer; `config` changes keys of CONFIG."""
+    """The world, its node and its peer; `config` changes keys of CONFIG, `wires` and `air` what there is."""
 
-    def __init__(self, folder: Path, seed: int = 1, **config: Any) -> None:
-        self.world = World(VirtualLoop(), START_UTC_MS, seed=seed)
+    def __init__(
+        self,
+        folder: Path,
+        seed: int = 1,
+        wires: Sequence[Wire] = WIRES,
+        air: Environment | None = None,
+        core: int | None = None,
+        **config: Any,
+    ) -> None:
+        self.world = World(VirtualLoop(), START_UTC_MS, seed=seed, core=core)
         self.root = folder / "air-01"
         self.root.mkdir(parents=True)
         install_firmware(self.root)
@@ -63,8 +72,7 @@ class Yard:
         (self.root / "config.json").write_text(json.dumps(CONFIG | config), encoding="utf-8")
         self.utc_shift_ms: int | None = 0  # of the gateway's clock; None: it has none
         self.peer = Peer(FrameKeys(KEY), self._gateway_utc_ms)
-        wires = [Wire("sds011", "uart2"), Wire("bme280", "i2c0", {"address": 0x76})]
-        self.node: Node = self.world.add_node("air-01", load_board("esp32"), self.root, wires, Air())
+        self.node: Node = self.world.add_node("air-01", load_board("esp32"), self.root, wires, air or Air())
         self._server: Any = None
         self.replace_peer(None)
 
@@ -86,6 +94,11 @@ class Yard:
             self._server.crash()
         speaker = self.peer.listener.connect if pieces is None else lambda: Speech(pieces)
         self._server = self._run(self.world.network.listen(speaker, HOST, PORT))
+
+    def replace_gateway(self) -> None:
+        """Another gateway with the same configuration and an empty disk."""
+        self.peer = Peer(FrameKeys(KEY), self._gateway_utc_ms, came_late=True)
+        self.replace_peer(None)
 
     def kept(self) -> list[Kept]:
         """What the node said it kept."""

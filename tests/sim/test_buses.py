@@ -175,3 +175,11 @@ def test_a_uart_joins_two_ends() -> None:
     bench.attach(Wire("sds011", "uart1"))
     with pytest.raises(WiringError, match="two ends"):
         bench.attach(Wire("pms5003", "uart1"))
+
+
+def test_each_port_has_its_own_devices(run: Run) -> None:
+    node = run(
+        "from machine import I2C\nfor number in (0, 1):\n    print(I2C(number, scl=22, sda=21).scan())\n",
+        [Wire("bme280", "i2c1", {"address": 0x77})],
+    )
+    assert texts(node) == ["[]", "[119]"]

@@ -130,7 +130,9 @@ class TestBme280:
         assert self.registers(model, 0xF7, 8, 20 * SECOND_US + 7_999) == b"\x80\0\0\x80\0\0\x80\0"
         assert self.registers(model, 0xF3, 2, 20 * SECOND_US + 8_000) == b"\x00\x24"
         data = self.registers(model, 0xF7, 8, 90 * SECOND_US)
-        assert bme280.fine_temperature(int.from_bytes(data[3:6], "big") >> 4) / 5120 == pytest.approx(20.008, abs=0.01)
+        assert bme280.TRIM.fine_temperature(int.from_bytes(data[3:6], "big") >> 4) / 5120 == pytest.approx(
+            20.008, abs=0.01
+        )
 
     def test_humidity_oversampling_counts_only_behind_the_other_register(self) -> None:
         """DS 5.4.3."""
@@ -153,8 +155,8 @@ class TestBme280:
         model.set_channel("pressure", 98765.4)
         model.write(bytes((0xF4, 0xB5)), 0)
         data = self.registers(model, 0xF7, 6, SECOND_US)
-        t_fine = bme280.fine_temperature(int.from_bytes(data[3:6], "big") >> 4)
-        assert bme280.pressure_pa(int.from_bytes(data[:3], "big") >> 4, t_fine) == pytest.approx(98765.4, abs=0.1)
+        t_fine = bme280.TRIM.fine_temperature(int.from_bytes(data[3:6], "big") >> 4)
+        assert bme280.TRIM.pressure_pa(int.from_bytes(data[:3], "big") >> 4, t_fine) == pytest.approx(98765.4, abs=0.1)
 
     def test_normal_mode_measures_by_itself(self) -> None:
         """DS 3.3.4: with 1000 ms of standby, and a little, a measurement a second."""
@@ -163,7 +165,7 @@ class TestBme280:
         model.write(bytes((0xF5, 0xA0, 0xF2, 1, 0xF4, 0x27)), 0)
         for at_s in (3, 10, 60):
             data = self.registers(model, 0xFA, 3, at_s * SECOND_US)
-            seen_s = bme280.fine_temperature(int.from_bytes(data, "big") >> 4) / 5120
+            seen_s = bme280.TRIM.fine_temperature(int.from_bytes(data, "big") >> 4) / 5120
             assert at_s - 1.02 < seen_s <= at_s
 
     def test_soft_reset(self) -> None:

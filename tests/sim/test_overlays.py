@@ -9,7 +9,7 @@ import pytest
 OVERLAYS = Path(__file__).parents[2] / "sim" / "balise_sim" / "overlays"
 STUBS = Path(get_path("purelib"))
 FILES = {
-    "machine": ("machine", "_i2s", "_pins", "_ports", "_timers"),
+    "machine": ("machine", "_i2s", "_pins", "_ports", "_spi", "_timers"),
     "network": ("network",),
     "select": ("select",),
     "socket": ("socket",),

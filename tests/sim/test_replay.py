@@ -19,6 +19,10 @@ def test_the_bundled_recording_is_played_as_it_was_recorded() -> None:
     assert pressure is not None
     assert pressure(0) == 98796.96
     assert home.channel("laeq") is None
+    pm1, pm2_5 = home.channel("pm1"), home.channel("pm2_5")
+    assert pm1 is not None
+    assert pm2_5 is not None
+    assert pm1(0) == pytest.approx(0.7 * pm2_5(0), abs=0.01), "made from PM2.5: the recording has none"
     assert 47 < bundled().length_ms / 3_600_000 < 48
 
 

@@ -3,11 +3,12 @@
 Promises: exit status 1 when a row is lost, doubled or not verified. Leaves to others: the street itself (`balise_sim`).
 """
 
-import hashlib
+import json
 import os
 import random
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -20,19 +21,19 @@ from balise_sim.scenario import Scenario, ScenarioError
 from balise_sim.soak import any_core
 from balise_sim.soak import soak as soak_runs
 from balise_sim.street import Street
+from balise_sim.verdict import items_sha256
 from balise_sim.view import verdict_lines
 
 app = typer.Typer(no_args_is_help=True, help="A simulated street: real firmware, a real gateway, a hub that verifies.")
 
 SeedOption = Annotated[int, typer.Option(help="Decides everything that is left to chance.")]
-FileOption = Annotated[Path | None, typer.Option("--scenario", help="A scenario file; without it, the bundled street.")]
 
 
 @app.command()
 def demo(
     speed: Annotated[float, typer.Option(min=1, help="Simulated seconds per second; 1 is real time.")] = 1440,
     seed: SeedOption = 1,
-    scenario: FileOption = None,
+    scenario: Annotated[str, typer.Option(help="A bundled scenario, or a file that ends in .toml.")] = "street",
 ) -> None:
     """A day of the street with real processes: cables are pulled, power is cut, and the hub has the last word."""
     headless = os.environ.get("CI") == "true"
@@ -43,16 +44,52 @@ def demo(
 
 
 @app.command()
-def street(seed: SeedOption = 1, scenario: FileOption = None) -> None:
-    """The street on virtual time; the last line is a digest of all bytes at the hub, the same for the same seed."""
-    root = Path(tempfile.mkdtemp(prefix="balise-street-"))
-    played = Street(_read(scenario), root, seed, core=any_core())
+def run(
+    scenario: Annotated[str, typer.Argument(help="A bundled scenario, or a file that ends in .toml.")],
+    seed: SeedOption = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Only one JSON object, on the last line.")] = False,
+) -> None:
+    """Plays a scenario on virtual time: the same seed gives the same bytes at the hub."""
+    script = _read(scenario)
+    root = Path(tempfile.mkdtemp(prefix="balise-run-"))
+    begun_s = time.perf_counter()
+    played = Street(script, root, seed, core=any_core())
     verdict = played.play()
-    for line in verdict_lines(verdict):
-        typer.echo(line)
-    typer.echo(f"bytes at the hub: sha256 {digest(played.site.hub_db)}")
+    wall_s = time.perf_counter() - begun_s
+    store = HubStore(played.site.hub_db)
+    sha256 = items_sha256(store, played.site.gateway_keys)
+    store.close()
     shutil.rmtree(root)
+    if as_json:
+        versions = sorted({node.vm_version for node in played.world.nodes.values()})
+        told = {
+            "scenario": script.name,
+            "seed": seed,
+            "ok": verdict.ok,
+            "rows_produced": verdict.produced,
+            "rows_at_hub": verdict.delivered,
+            "rows_declared_lost": verdict.declared_lost,
+            "rows_lost": len(verdict.lost),
+            "rows_duplicated": len(verdict.duplicated),
+            "envelopes": verdict.envelopes,
+            "hub_sha256": sha256,
+            "simulated_s": round(played.loop.time(), 3),
+            "wall_s": round(wall_s, 3),
+            "vm_version": ", ".join(versions),
+        }
+        typer.echo(json.dumps(told))
+    else:
+        for line in verdict_lines(verdict):
+            typer.echo(line)
+        typer.echo(f"items at the hub: sha256 {sha256}")
     raise typer.Exit(0 if verdict.ok else 1)
+
+
+@app.command("scenarios")
+def list_scenarios() -> None:
+    """The scenarios that come with Balise, with a line each."""
+    for name in scenarios.bundled_names():
+        typer.echo(f"{name:<12} {scenarios.summary(name)}")
 
 
 @app.command()
@@ -71,19 +108,9 @@ def soak(
     raise typer.Exit(1 if failed else 0)
 
 
-def digest(hub_db: Path) -> str:
-    """SHA-256 over all envelopes that a hub holds, in order of key, log and number."""
-    store, found = HubStore(hub_db), hashlib.sha256()
-    for kid, log in store.logs():
-        for _, cose in store.envelopes(kid, log):
-            found.update(cose)
-    store.close()
-    return found.hexdigest()
-
-
-def _read(path: Path | None) -> Scenario:
+def _read(name: str) -> Scenario:
     try:
-        return scenarios.load(path) if path is not None else scenarios.bundled("street")
-    except (OSError, ScenarioError) as error:
+        return scenarios.find(name)
+    except ScenarioError as error:
         typer.echo(f"balise sim: {error}", err=True)
         raise typer.Exit(2) from error

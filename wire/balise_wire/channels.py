@@ -89,6 +89,8 @@ senseair_s8_status 89 / 0 1 0 1000000000
 gnss_status 90 / 0 1 0 1000000000
 # how much sound stands behind a row's levels
 noise_duration 150 s 1 1 0 1000000
+illuminance 91 lx 1 1 0 1500000 home-assistant=illuminance
+sht31_status 120 / 0 1 0 65535
 """
 
 

@@ -17,8 +17,10 @@ driver, its name is the sensor's model, and it holds one class:
         sleep()   lets the sensor rest until wake()
 
 Optional: `flags`, where the sensor judges its own values: {position in CHANNELS: QARTOD flag} of the last sample()
-(3 suspect, 4 fail), empty when all is well; the values stand beside it all the same. LINE, how the bus is opened when
+(3 suspect, 4 fail), empty when all is well; the values stand beside it all the same. OPTIONS, the names of the
+constructor's options that config.json may give beyond those of the bus. LINE, how the bus is opened when
 not as usual: arguments of machine.UART, such as {"baudrate": 115200, "parity": 0}, of machine.SPI or machine.I2S.
+PACED = True, where it matters how often sample() is called: the constructor is given period_s, the seconds of a row.
 
 async listen(), for what must be measured without a pause, such as sound: the node runs it as a task from its start, for
 ever, and it must leave the others their time (read what is there, await). sample() then gives what was heard since the

@@ -3,10 +3,11 @@
 -- notice a changed byte inside a value, and because it tells a damaged file's rows apart (salvage.py).
 -- Times are UTC milliseconds unless a name says otherwise; NULL is "not known".
 
--- A node, by its key id. `ack_next` is above every acknowledgement count that was ever used under its key.
+-- A node, by its key id. `ack_next` is above every acknowledgement count that was ever used under its key; boots below
+-- `floor_boot` are refused.
 CREATE TABLE node (
-  node BLOB PRIMARY KEY, ack_next INTEGER NOT NULL, top_boot INTEGER NOT NULL, rows INTEGER NOT NULL,
-  latest BLOB NOT NULL, crc INTEGER NOT NULL);
+  node BLOB PRIMARY KEY, ack_next INTEGER NOT NULL, top_boot INTEGER NOT NULL, floor_boot INTEGER NOT NULL,
+  rows INTEGER NOT NULL, latest BLOB NOT NULL, crc INTEGER NOT NULL);
 
 -- A boot of a node: which frames are held (the replay window), and what is known of its time.
 CREATE TABLE boot (

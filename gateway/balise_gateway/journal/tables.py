@@ -52,7 +52,7 @@ class Table:
         return next(self.read(db, f"{where} LIMIT 1", values), None)
 
 
-NODE = Table("node", ("node", "ack_next", "top_boot", "rows", "latest"))
+NODE = Table("node", ("node", "ack_next", "top_boot", "floor_boot", "rows", "latest"))
 BOOT = Table(
     "boot",
     (

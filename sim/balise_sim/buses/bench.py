@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from balise_boards import Board
+from balise_boards import BUS_PINS, Board
 from balise_sim.bridge import Op, Reply, Request
 from balise_sim.buses.pins import Pins
 from balise_sim.buses.port import EINVAL, BusPort, WiringError
@@ -55,7 +55,8 @@ class Bench:
         self.kinds = {kind: port_class(kind) for kind in sorted({bus.kind for bus in board.buses})}
         self.ports: dict[str, dict[int, BusPort]] = {kind: {} for kind in self.kinds}
         for bus in board.buses:
-            self.ports[bus.kind][bus.number] = self.kinds[bus.kind](board)
+            self.ports[bus.kind][bus.number] = port = self.kinds[bus.kind](board)
+            port.watch(self.pins)
         self.devices: dict[str, DeviceModel] = {}
 
     def attach(self, wire: Wire) -> DeviceModel:
@@ -87,12 +88,12 @@ class Bench:
         """What a port says to a request of the VM; a request that opens a port is told its number."""
         number = request.handle - self.kinds[kind].HANDLE
         if request.handle == BY_PINS:
-            number = self._by_pins(kind, tuple(request.payload[:2]))
+            number = self._by_pins(kind, tuple(request.payload[: len(BUS_PINS[kind])]))
         port = self.ports[kind].get(number)
         if port is None:
             return Reply(-EINVAL)
         reply: Reply = getattr(port, method)(request, now_us)
-        return reply._replace(value=number) if request.handle == BY_PINS and reply.value == 0 else reply
+        return reply._replace(value=number) if method == "on_open" and reply.value == 0 else reply
 
     def _by_pins(self, kind: str, pins: tuple[int, ...]) -> int:
         """The port that a bus in software on these pins is: the one wired there, else the first."""

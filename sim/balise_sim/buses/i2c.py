@@ -1,10 +1,10 @@
-"""I2C: devices by address, the time of each byte, the board's errno when nobody acknowledges."""
+"""I2C: devices by address, the time of each byte, the board's errno when nobody acknowledges, a clock held low."""
 
 from typing import ClassVar
 
 from balise_boards import Board
 from balise_sim.bridge import Op, Reply, Request
-from balise_sim.buses.port import ANY_PIN, EINVAL, ENODEV, SECOND_US, BusPort, joined
+from balise_sim.buses.port import ANY_PIN, EINVAL, ENODEV, ETIMEDOUT, SECOND_US, BusPort, joined
 from balise_sim.devices.base import DeviceModel, I2CDevice, Nack
 
 I2C_BITS_PER_BYTE, I2C_GAP_US = 9, 2.5
@@ -22,6 +22,7 @@ class Port(BusPort):
         self._devices: list[tuple[I2CDevice, tuple[int, ...] | None]] = []
         self._pins: tuple[int, ...] = (ANY_PIN, ANY_PIN)
         self._byte_us = 25.0
+        self._timeout_us = 50_000
 
     def attach(self, device: DeviceModel, pins: tuple[int, ...] | None) -> None:
         assert isinstance(device, I2CDevice)
@@ -31,6 +32,7 @@ class Port(BusPort):
         if not 0 < request.value <= MAX_FREQ_HZ:
             return Reply(-EINVAL)
         self._pins = tuple(request.payload[:2])
+        self._timeout_us = int.from_bytes(request.payload[2:6], "little")
         self._byte_us = I2C_BITS_PER_BYTE * SECOND_US / request.value + I2C_GAP_US
         return Reply()
 
@@ -54,17 +56,24 @@ class Port(BusPort):
         cost_us = round((sent + received) * self._byte_us)
         for device in self._reached():
             if device.address == address:
-                return *self._with(device, data, wanted, now_us), cost_us
+                status, answer, held_us = self._with(device, data, wanted, now_us)
+                return status, answer, cost_us + held_us
         return -self._nack_errno, b"", round(self._byte_us)
 
-    def _with(self, device: I2CDevice, data: bytes, wanted: int, now_us: int) -> tuple[int, bytes]:
+    def _with(self, device: I2CDevice, data: bytes, wanted: int, now_us: int) -> tuple[int, bytes, int]:
+        """0 or -errno, bytes read, and how long the device held the clock."""
+        answer, held_us = b"", device.hold_us(now_us)
+        if held_us > self._timeout_us:
+            return -ETIMEDOUT, b"", self._timeout_us
         try:
             if data or wanted < 0:
-                device.write(data, now_us)
-            return 0, device.read(wanted, now_us + round(len(data) * self._byte_us)) if wanted >= 0 else b""
+                device.write(data, now_us + held_us)
+            if wanted >= 0:
+                answer = device.read(wanted, now_us + held_us + round(len(data) * self._byte_us))
         except Nack as refusal:
             # ENODEV is what a model says for "nobody there"; each port has its own number for it
-            return -(self._nack_errno if refusal.errno == ENODEV else refusal.errno), b""
+            return -(self._nack_errno if refusal.errno == ENODEV else refusal.errno), b"", held_us
+        return 0, answer, held_us
 
     def scan(self, now_us: int) -> tuple[bytes, int]:
         """The addresses that acknowledge, and the duration."""

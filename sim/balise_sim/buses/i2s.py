@@ -12,7 +12,8 @@ from typing import ClassVar
 from balise_boards import Board
 from balise_sim.bridge import Op, Reply, Request
 from balise_sim.buses.port import EINVAL, SECOND_US, BusPort, WiringError, joined
-from balise_sim.devices.base import DeviceModel, I2SDevice
+from balise_sim.devices._i2s import I2SDevice
+from balise_sim.devices.base import DeviceModel
 
 LINE = struct.Struct("<BBBBBI")  # sck, ws, sd, bits, format, ibuf
 WANTED = struct.Struct("<I")

@@ -2,15 +2,18 @@
 
 import abc
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from balise_boards import Board
 from balise_sim.bridge import Op, Reply, Request
 from balise_sim.devices.base import DeviceModel
 
+if TYPE_CHECKING:
+    from balise_sim.buses.pins import Pins
+
 ANY_PIN = 255
 SECOND_US = 1_000_000
-EINVAL, ENODEV = 22, 19
+EINVAL, ENODEV, ETIMEDOUT = 22, 19, 110
 PUSH_BYTES = 1024  # what one reply to WAIT brings of one port
 
 
@@ -35,6 +38,9 @@ class BusPort(abc.ABC):
     @abc.abstractmethod
     def attach(self, device: DeviceModel, pins: tuple[int, ...] | None) -> None:
         """Wires a device to these pins of the board; None: to whatever pins firmware opens. Raises WiringError."""
+
+    def watch(self, pins: "Pins") -> None:  # noqa: B027 - most buses look at no other pins
+        """The board's pins, for a bus that is told by others than its own (SPI: chip select)."""
 
     def is_wired_to(self, pins: tuple[int, ...]) -> bool:
         """Whether a device would be reached through these pins."""

@@ -18,7 +18,8 @@ from functools import cache
 from random import Random
 from typing import ClassVar
 
-from balise_sim.devices.base import I2SDevice, Quantity
+from balise_sim.devices._i2s import I2SDevice
+from balise_sim.devices.base import Quantity
 
 RATE_HZ, LOOP_FRAMES = 48_000, 4_800
 FULL_SCALE = 1 << 23

@@ -5,7 +5,6 @@ Nothing in it is random but what the seed gives, so the same calls give the same
 (who is connected to whom, FIFO sizes), the drivers, and the environment that the values come from.
 """
 
-from array import array
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,12 +15,16 @@ Value = float | Callable[[int], float]
 
 
 class Quantity(NamedTuple):
-    """What a sensor measures, in the unit of its channel: range and step of the data sheet, and what is usual."""
+    """What a sensor measures, in the unit of its channel: range and step of the data sheet, and what is usual.
+
+    `share` is the step as a part of the value, where that is more.
+    """
 
     low: float
     high: float
     resolution: float
     usual: float
+    share: float = 0.0
 
 
 class Register(NamedTuple):
@@ -48,12 +51,15 @@ class DeviceModel:
     """A sensor without its bus. FAULTS names what can be switched on, and says what is then seen.
 
     CHANNELS are what there is to measure, and can be set. REPORTS are the driver's other channels, which nothing in the
-    world sets (status bits, indices that the driver computes), each with what it shows.
+    world sets (status bits, indices that the driver computes), each with what it shows. COUNTED are those of
+    CHANNELS that are concentrations per m3 of what the driver only counts, which is chance: {channel: (the driver's
+    count, and the volume for it in litres)}; no driver has a channel of that name.
     """
 
     BUS: ClassVar[str]
     CHANNELS: ClassVar[Mapping[str, Quantity]]
     REPORTS: ClassVar[Mapping[str, str]] = {}
+    COUNTED: ClassVar[Mapping[str, tuple[str, str]]] = {}
     FAULTS: ClassVar[dict[str, str]] = {}
 
     def __init__(self, seed: int = 0) -> None:
@@ -135,11 +141,20 @@ class UARTDevice(DeviceModel):
         self._speak_until(now_us)
         self._heard_us = max(self._heard_us, now_us) + self._span_us(len(data))
         self._heard += data
-        while (at := self._heard.find(self.COMMAND_HEAD)) >= 0 and len(self._heard) - at >= self.COMMAND_BYTES:
-            command = bytes(self._heard[at : at + self.COMMAND_BYTES])
-            understood = self.on_command(command, self._heard_us)
-            del self._heard[: at + (self.COMMAND_BYTES if understood else 1)]
+        while (found := self.cut(self._heard)) is not None:
+            at, end = found
+            understood = self.on_command(bytes(self._heard[at:end]), self._heard_us)
+            del self._heard[: end if understood else at + 1]
         del self._heard[: -self.COMMAND_BYTES]
+
+    def cut(self, heard: bytearray) -> tuple[int, int] | None:
+        """Where the first command begins and ends in what was heard, None while there is no whole one.
+
+        A sensor whose commands differ in length has its own; COMMAND_BYTES is then the length of the longest.
+        """
+        at = heard.find(self.COMMAND_HEAD)
+        end = at + self.COMMAND_BYTES
+        return (at, end) if at >= 0 and end <= len(heard) else None
 
     def transmit(self, now_us: int) -> bytes:
         """All bytes whose stop bit ended by now_us and that were not taken yet."""
@@ -233,6 +248,10 @@ class I2CDevice(DeviceModel):
         self._acknowledge()
         return self.on_read(n, now_us)
 
+    def hold_us(self, now_us: int) -> int:
+        """How long the chip would hold the clock low if it were spoken to now; the bus pays, then reads or writes."""
+        return 0
+
     def on_write(self, data: bytes, now_us: int) -> None:
         raise NotImplementedError
 
@@ -286,31 +305,52 @@ class RegisterDevice(I2CDevice):
             self.memory[register] = row.reset
 
 
-class I2SDevice(DeviceModel):
-    """A microphone on an I2S bus: it answers the clock with one word a frame in its slot. A model has sound()."""
+class SPIDevice(DeviceModel):
+    """A part on an SPI bus: a model has MODE, MIN_HZ, MAX_HZ and on_byte().
 
-    BUS = "i2s"
+    In another mode, or at a clock beyond its own, the part samples at the wrong edges: all bytes are one bit late.
+    """
+
+    BUS = "spi"
+    MODE: ClassVar[int]  # 2 * polarity + phase
+    MIN_HZ: ClassVar[int] = 1
+    MAX_HZ: ClassVar[int]
+    FLIP_EVERY_BYTES: ClassVar[int] = 32
     FAULTS: ClassVar[dict[str, str]] = {
-        "dead_pin": "the data line is not connected, and floats high: every bit is 1",
-        "wrong_slot": "the L/R pin is where it should not be: the sound comes in the other slot",
-        "one_bit_shift": "every word comes one bit late",
+        "silence": "the part drives nothing: every byte reads FF",
+        "flipped_bit": f"one bit in every {FLIP_EVERY_BYTES} bytes from the part is wrong",
+        "wrong_mode": "the part works in another SPI mode than its data sheet says",
     }
 
-    def __init__(self, right: bool = False, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0) -> None:
         super().__init__(seed)
-        self.right = right
+        self._said = 0
 
-    def words(self, slot: int, clock: tuple[int, int], first: int, count: int) -> bytes:
-        """So many 32-bit words of a slot (0 left, 1 right), from a frame on; `clock`: began at us, frames a second."""
-        if self.has("dead_pin"):
-            return b"\xff" * (4 * count)
-        if slot != self.right ^ self.has("wrong_slot"):
-            return bytes(4 * count)
-        words = self.sound(clock, first, count)
-        if self.has("one_bit_shift"):
-            words = array("I", (word >> 1 for word in array("I", words))).tobytes()
-        return words
+    def transfer(self, data: bytes, mode: int, hz: int, now_us: int) -> bytes:
+        """Bytes that the board clocks out from now_us on, without a pause; as many come back."""
+        if self.has("silence"):
+            return b"\xff" * len(data)
+        fits = mode == self.MODE and self.MIN_HZ <= hz <= self.MAX_HZ and not self.has("wrong_mode")
+        byte_us = 8_000_000 / hz
+        moments_us = [now_us + round(at * byte_us) for at in range(len(data) + 1)]
+        heard = data if fits else _shifted(data)
+        said = bytes(self.on_byte(byte, *moments_us[at : at + 2]) for at, byte in enumerate(heard))
+        return self._flipped(said if fits else _shifted(said))
 
-    def sound(self, clock: tuple[int, int], first: int, count: int) -> bytes:
-        """The words of its own slot."""
+    def on_byte(self, byte: int, at_us: int, until_us: int) -> int:
+        """What the part says while that byte comes in, between these two moments."""
         raise NotImplementedError
+
+    def _flipped(self, said: bytes) -> bytes:
+        before, self._said = self._said, self._said + len(said)
+        if not self.has("flipped_bit"):
+            return said
+        flips = bytearray(said)
+        for at in range(-before % self.FLIP_EVERY_BYTES, len(said), self.FLIP_EVERY_BYTES):
+            flips[at] ^= 1 << self._random.randrange(8)
+        return bytes(flips)
+
+
+def _shifted(data: bytes) -> bytes:
+    """All bits one place later, as a receiver reads them that samples at the other edge."""
+    return (int.from_bytes(b"\x00" + data, "big") >> 1).to_bytes(len(data) + 1, "big")[1:]

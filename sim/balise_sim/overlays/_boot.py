@@ -12,7 +12,7 @@ import sys
 import _bridge
 from _flash import Flash
 
-_SHADOWED = ("machine", "network", "os", "select", "socket", "time")
+_SHADOWED = ("machine", "network", "onewire", "os", "select", "socket", "time")
 _FINISHED, _RAISED, _OUT_OF_MEMORY = 0, 1, 2
 _TO_SOFT_RESET = 3
 _REPORT_CHARS = 300

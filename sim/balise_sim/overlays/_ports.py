@@ -22,9 +22,9 @@ def _number(pin):
 class I2C:
     def __init__(self, id=-1, *, scl=None, sda=None, freq=400000, timeout=50000):
         self._id = id & 255
-        pins = bytes((_number(sda), _number(scl)))
+        wiring = bytes((_number(sda), _number(scl))) + timeout.to_bytes(4, "little")
         try:
-            self._handle = _bridge.call(_bridge.I2C_OPEN, self._id, 0, freq, pins)
+            self._handle = _bridge.call(_bridge.I2C_OPEN, self._id, 0, freq, wiring)
         except OSError:
             raise ValueError("I2C({}) doesn't exist or has other pins".format(id)) from None  # noqa: UP032
 

@@ -5,9 +5,11 @@ is missing, not silently wrong. Leaves to others: everything behind the pins (th
 """
 
 import _bridge
+from _analog import ADC
 from _i2s import I2S
 from _pins import Pin, Signal
 from _ports import I2C, UART, SoftI2C
+from _spi import SPI, SoftSPI
 from _timers import RTC, WDT, Timer
 from micropython import const
 
@@ -15,7 +17,7 @@ PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 PIN_WAKE, TIMER_WAKE = 2, 4
 SLEEP, DEEPSLEEP = 2, 4
 
-__all__ = ("I2C", "I2S", "RTC", "UART", "WDT", "Pin", "Signal", "SoftI2C", "Timer")
+__all__ = ("ADC", "I2C", "I2S", "RTC", "SPI", "UART", "WDT", "Pin", "Signal", "SoftI2C", "SoftSPI", "Timer")
 
 _TO_RESET, _TO_SLEEP, _TO_SOFT_RESET = const(1), const(2), const(3)
 _cpu_hz = _bridge.settings["cpu_hz"]

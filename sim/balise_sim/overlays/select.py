@@ -58,10 +58,9 @@ class poll:
         while not ready:
             if timeout == 0 and _bridge.now_us <= self._fresh_us:
                 break
-            over = until_us >= 0 and _bridge.now_us >= until_us
             self._ask(until_us)
             ready = self._ready()
-            if over:
+            if 0 <= until_us <= _bridge.now_us:
                 break
         return ready
 

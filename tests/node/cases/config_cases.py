@@ -155,3 +155,21 @@ def case_buses_are_shared_only_where_they_can_be(_folder: str) -> None:
     assert len(parse(json.dumps(config))["sensors"]) == 3, "two addresses share a bus"
     config["sensors"][2]["sda"] = 25
     says(refused(config), "found i2c 0", "sensors[1] (bme280)")
+
+
+def case_several_thermometers_share_a_pin_by_their_codes(_folder: str) -> None:
+    config = sample()
+    config["sensors"].append({"model": "ds18b20", "onewire": 4, "rom": "281cb801000000c6"})
+    config["sensors"].append({"model": "ds18b20", "onewire": 4, "rom": "281cb801000000c6"})
+    says(refused(config), "found onewire 4 for a ds18b20 281cb801000000c6", "sensors[2] (ds18b20)")
+    config["sensors"][3]["rom"] = "285aa201000000c0"
+    assert len(parse(json.dumps(config))["sensors"]) == 4
+    config["sensors"][3]["rom"] = "28"
+    says(refused(config), '"sensors[3].rom": found "28"; write the 16 hex digits')
+
+
+def case_options_have_ranges(_folder: str) -> None:
+    says(refused(changed("sensors.1.shunt_milliohm", 0)), "found 0; write the shunt's milliohms")
+    config = sample()
+    config["sensors"].append({"model": "ds18b20", "onewire": 4, "bits": 13})
+    says(refused(config), '"sensors[2].bits": found 13; write the bits of a value, 9 to 12')

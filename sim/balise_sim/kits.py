@@ -1,0 +1,62 @@
+"""Kits: a board and the sensors wired to it, each under one name.
+
+Promises: `kit("air-esp32")` gives a kit of the table, `kit("pico_w+bme280")` one put together on the spot; a KitError
+names what there is. Leaves to others: which pins the wires take (layout.py).
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.resources import files
+
+from balise_boards import board_names
+
+SEPARATOR = "+"
+
+
+class KitError(ValueError):
+    """A kit that cannot be had; the text names the choices."""
+
+
+@dataclass(frozen=True)
+class Kit:
+    """`board` is a board's name, `sensors` the stems of sensor models."""
+
+    board: str
+    sensors: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.board} with {', '.join(self.sensors) or 'no sensor'}"
+
+
+KITS = {
+    "air-esp32": Kit("esp32", ("sds011", "bme280")),
+    "air-pico": Kit("pico_w", ("pms5003", "bme280")),
+}
+
+
+def sensor_models() -> tuple[str, ...]:
+    """The stems of all device models that come with the package."""
+    names = [entry.name.removesuffix(".py") for entry in (files("balise_sim") / "devices").iterdir()]
+    stems = sorted(name for name in names if name.isidentifier() and not name.startswith("_"))
+    return tuple(stem for stem in stems if hasattr(import_module(f"balise_sim.devices.{stem}"), "Model"))
+
+
+def faults_of(model: str) -> tuple[str, ...]:
+    """The names of what can go wrong with a sensor."""
+    return tuple(sorted(import_module(f"balise_sim.devices.{model}").Model.FAULTS))
+
+
+def kit(name: str) -> Kit:
+    """A kit by its name, or "board+sensor+sensor". Raises KitError."""
+    if name in KITS:
+        return KITS[name]
+    board, *sensors = name.split(SEPARATOR)
+    if board not in board_names():
+        raise KitError(
+            f"no kit {name!r}; there are {', '.join(KITS)}, or name a board and sensors, such as esp32+bme280 "
+            f"(boards: {', '.join(board_names())})"
+        )
+    for sensor in sensors:
+        if sensor not in sensor_models():
+            raise KitError(f"kit {name!r}: no sensor model {sensor!r}; there are {', '.join(sensor_models())}")
+    return Kit(board, tuple(sensors))
