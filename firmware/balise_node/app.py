@@ -38,17 +38,17 @@ class Top:
 
 def start(top: Top) -> "tuple[Node, Sender]":
     """The node of config.json; what only the start needs is forgotten again. Raises ConfigError, OSError."""
+    from balise_node.build import build  # first what stays, while memory is in one piece
     from balise_node.config import load
 
     config = load()
-    del load  # its name alone would keep the module, 18 KB of a board, while the rest is put together
+    del load
     forget("balise_node.config")
     top.restart_s = config["restart_s"]
-    from balise_node.build import build
-
     node, sender = build(config)
+    del build
     top.watchdog = node.watchdog
-    forget("balise_node.build", "balise_node.boots", "balise_wire.channels")
+    forget("balise_node.build")
     gc.threshold(-1)  # from here on memory is taken and given back in small pieces
     return node, sender
 

@@ -6,6 +6,7 @@ Leaves to others: measuring, sending.
 """
 
 from balise_node import rows
+from balise_node.rows import MANIFEST
 from balise_node.store import HELLO, LOSS, ROW, FrameStore, StoreFull
 from balise_wire import cbor
 from balise_wire.frames import FrameKeys, seal_frame
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from balise_node.clock import Slot
     from balise_node.rows import Time
 
-MANIFEST = 1  # the number of this boot's only manifest
 _TICK_MS = 1000
 _TELL_AFTER = 60  # rows lost: an hour of them is told from the store's reserve, so that a power cut forgets no more
 _MAX_RUNS = 8
@@ -53,9 +53,9 @@ class Keeper:
         self._anchor: list[object] | None = None
         self._runs: list[Run] = []
 
-    def say_hello(self, models: list[tuple[str, str]]) -> None:
-        """The first frame of the boot: what its columns mean."""
-        self._manifest = cbor.encode(rows.manifest(MANIFEST, self._node, models))
+    def say_hello(self, manifest: bytes) -> None:
+        """The first frame of the boot: what its columns mean, as packed CBOR."""
+        self._manifest = manifest
         self.say_hello_again()
 
     def say_hello_again(self) -> None:

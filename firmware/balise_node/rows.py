@@ -8,6 +8,8 @@ TYPE_CHECKING = False  # MicroPython has no typing; type checkers take the name 
 if TYPE_CHECKING:
     Time = int | list[int]  # ticks since 1970, or [boot, ticks]
 
+MANIFEST = 1  # the number of a boot's only manifest
+
 
 def readings(manifest: int, time: "Time", values: list[int | None], flags: dict[int, int]) -> list[object]:
     """One row; `flags` is {column: QARTOD flag} of the values that the sensors themselves judge."""

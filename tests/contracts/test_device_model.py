@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from balise_node.drivers import WHAT_TO_TRY, SensorError, load
+from balise_node.drivers import SensorError, load
+from balise_node.drivers._advice import WHAT_TO_TRY
 from balise_sim.buses.adc import SUPPLY_UV
 from balise_sim.buses.onewire import Line
 from balise_sim.devices._analog import AnalogDevice

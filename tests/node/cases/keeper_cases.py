@@ -4,7 +4,9 @@ from store_cases import opened
 
 from balise_node.clock import Slot
 from balise_node.keeper import Keeper
+from balise_node.rows import manifest
 from balise_node.store import RESERVE_BYTES, FrameStore
+from balise_wire import cbor
 from balise_wire.frames import FrameKeys, open_frame
 from balise_wire.items import Anchor, Loss, Manifest, Readings
 from balise_wire.window import Window
@@ -13,6 +15,7 @@ KEYS = FrameKeys(bytes(range(7, 23)))
 NODE = "urn:dev:ops:b4115e-air-01"
 MODELS = [("pm2_5", "sds011"), ("temperature", "bme280")]
 PERIOD_MS = 60_000
+HELLO = cbor.encode(manifest(1, NODE, MODELS))
 
 
 def utc(minute: int) -> Slot:
@@ -42,7 +45,7 @@ def items_of(kept: FrameStore) -> list[list[object]]:
 def case_hello_then_one_row_per_frame(folder: str) -> None:
     kept = opened(folder)
     keeper = keeper_on(kept)
-    keeper.say_hello(MODELS)
+    keeper.say_hello(HELLO)
     assert keeper.keep_row(since_boot(1), [120, None], {})
     assert keeper.keep_row(utc(2), [121, -50], {})
     hello, first, second = items_of(kept)
@@ -59,7 +62,7 @@ def case_hello_then_one_row_per_frame(folder: str) -> None:
 def case_an_anchor_goes_with_the_next_frame_once(folder: str) -> None:
     kept = opened(folder)
     keeper = keeper_on(kept)
-    keeper.say_hello(MODELS)
+    keeper.say_hello(HELLO)
     keeper.tell_anchor(1234, 1_790_000_000_000, 55)
     keeper.keep_row(utc(1), [1, 2], {})
     keeper.keep_row(utc(2), [1, 2], {})
@@ -76,7 +79,7 @@ def full(folder: str, rows: int) -> tuple[FrameStore, Keeper]:
     """A store with room for so many rows of this keeper, used up."""
     kept = opened(folder, limit_bytes=RESERVE_BYTES + 8 + 200 + rows * 90)
     keeper = keeper_on(kept)
-    keeper.say_hello(MODELS)
+    keeper.say_hello(HELLO)
     minute = 0
     while keeper.keep_row(utc(minute), [1, 2], {}):
         minute += 1
@@ -124,7 +127,7 @@ def case_when_not_even_that_fits_nothing_is_forgotten(folder: str) -> None:
 def case_different_reasons_and_clocks_are_told_apart(folder: str) -> None:
     kept = opened(folder)
     keeper = keeper_on(kept)
-    keeper.say_hello(MODELS)
+    keeper.say_hello(HELLO)
     keeper.note_lost(since_boot(1), since_boot(2), "late", 2)
     keeper.note_lost(since_boot(3), since_boot(3), "late", 1)
     keeper.note_lost(utc(4), utc(4), "late", 1)
@@ -141,7 +144,7 @@ def case_different_reasons_and_clocks_are_told_apart(folder: str) -> None:
 def case_damage_in_flash_is_told(folder: str) -> None:
     kept = opened(folder)
     keeper = keeper_on(kept)
-    keeper.say_hello(MODELS)
+    keeper.say_hello(HELLO)
     keeper.keep_row(utc(1), [1, 2], {})
     kept.lost.append((4, 17, 18))
     keeper.keep_row(utc(2), [1, 2], {})
