@@ -13,17 +13,17 @@ from balise_sim.buses import Wire
 from balise_wire.items import Readings
 from node.yard import Yard
 
-MIC = {"model": "inmp441", "i2s": 0, "sck": 32, "ws": 25, "sd": 33}
+MIC = {"model": "inmp441", "i2s": 0, "sck": 16, "ws": 17, "sd": 18}
 SLOT_US = 20_000_000
 Level = float | Callable[[int], float]
 
 
 @contextmanager
 def listening(folder: Path, level: Level, sound: str = "street", right: int = 0, period_s: int = 20) -> Iterator[Yard]:
-    """An ESP32 with one microphone, where it is so loud."""
-    yard = Yard(folder, sensors=[MIC | {"right": right}], period_s=period_s)
-    options = {"sound": sound, "right": bool(right)}
-    yard.node.bench.attach(Wire("inmp441", "i2s0", options, pins=(32, 25, 33))).set_channel("laeq", level)
+    """A Pico W with one microphone, where it is so loud."""
+    wires = [Wire("inmp441", "i2s0", {"sound": sound, "right": bool(right)}, pins=(16, 17, 18))]
+    yard = Yard(folder, wires=wires, board="pico_w", sensors=[MIC | {"right": right}], period_s=period_s)
+    yard.node.bench.devices["inmp441"].set_channel("laeq", level)
     with yard:
         yield yard
 
