@@ -33,6 +33,9 @@ KITS = {
     "air-pico": Kit("pico_w", ("pms5003", "bme280")),
 }
 
+# What a home's rows take of a sensor that tells more than people at home look at; of all others, all of it
+WANTED = {"pms5003": ("pm1", "pm2_5", "pm10")}
+
 
 def sensor_models() -> tuple[str, ...]:
     """The stems of all device models that come with the package."""

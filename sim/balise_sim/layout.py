@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from balise_boards import BUS_PINS, Bus, load_board
+from balise_sim.kits import WANTED
 from balise_sim.scenario import Home, Scenario
 from balise_wire.envelope import Signer
 
@@ -131,4 +132,9 @@ def wiring(home: Home) -> list[tuple[str, Bus]]:
 
 
 def _sensors(home: Home) -> list[dict[str, object]]:
-    return [{"model": model, bus.kind: bus.number, **bus.role_pins} for model, bus in wiring(home)]
+    return [_sensor(model, bus) for model, bus in wiring(home)]
+
+
+def _sensor(model: str, bus: Bus) -> dict[str, object]:
+    wanted = {"channels": list(WANTED[model])} if model in WANTED else {}
+    return {"model": model, bus.kind: bus.number, **bus.role_pins, **wanted}

@@ -29,3 +29,29 @@ def test_few_bus_calls() -> None:
     sensor.sleep()
     sensor.wake()
     assert bench.calls - calls == 9
+
+
+def test_a_sensor_that_had_another_life_is_set_right() -> None:
+    """PR 3.1, 3.5: mode and period outlive a power cut; a sensor that works 30 s in 5 min is asleep when asked."""
+    bench, model = Bench(), Model()
+    sensor = Sensor(bench.bus(model), bench.sleep_ms)
+    assert sensor.period_min(5) == 5
+    assert sensor.speaks_unasked(True)
+    model.reset(bench.now_us)
+    assert sensor.period_min() == 5
+    assert sensor.speaks_unasked()
+    sensor = Sensor(bench.bus(model), bench.sleep_ms)
+    sensor.wake()
+    bench.sleep_ms(60_000)
+    assert sensor.sample() == (80, 140)
+    assert sensor.period_min() == 0
+    assert not sensor.speaks_unasked()
+
+
+def test_another_id() -> None:
+    bench, model = Bench(), Model(device_id=0x1234)
+    sensor = Sensor(bench.bus(model), bench.sleep_ms)
+    sensor.wake()
+    sensor.set_id(0xBEEF)
+    sensor.sample()
+    assert sensor.device_id == 0xBEEF

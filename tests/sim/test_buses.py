@@ -8,6 +8,7 @@ import pytest
 from balise_boards import load_board
 from balise_sim.buses import Bench, Wire, WiringError
 from balise_sim.buses.uart import Port as UartPort
+from balise_sim.buses.uart import read_at
 from balise_sim.devices.sds011 import Model as Sds011
 from balise_sim.node import Node
 from balise_sim.world import World, install_firmware
@@ -56,7 +57,7 @@ def test_real_drivers_read_what_the_models_were_told(world: World, boot: Boot, t
     temperature, humidity, pressure = said["bme280"]
     assert (abs(temperature - 2140) <= 1, abs(humidity - 4300) <= 5, abs(pressure - 101_300) <= 2) == (True,) * 3
     assert said["sds011"] == [123, 456]
-    assert said["pms5003"][-2:] == [120, 450]
+    assert said["pms5003"][1:3] == [120, 450]
 
 
 def test_a_bus_on_other_pins_than_the_wires_is_empty(run: Run) -> None:
@@ -141,6 +142,45 @@ def test_another_speed_gives_garbage() -> None:
     data = port.fetch(0, 5_000_000)[1]
     assert data
     assert set(data) == {0xF8}
+
+
+PARITIES = """
+import time
+from machine import UART
+from balise_node.drivers import SensorError, load
+driver = load("nextpm")
+for parity in (driver.LINE["parity"], None, 1):
+    sensor = driver(UART(1, 115200, parity=parity, tx=17, rx=16, timeout=0), time.sleep_ms)
+    try:
+        sensor.wake()
+        print(parity, "heard")
+    except SensorError as error:
+        print(parity, error.what)
+"""
+
+
+def test_a_sensor_with_parity_is_heard_with_its_own_only(world: World, boot: Boot, tmp_path: Path) -> None:
+    node = boot(PARITIES, [Wire("nextpm", "uart1", pins=(17, 16))])
+    install_firmware(tmp_path / "air-01")
+    world.loop.run_until_complete(world.run_for(30))
+    assert texts(node) == ["0 heard", "None silent", "1 silent"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected", "right"),
+    [
+        (None, None, b"\x00\x01\x03"),
+        (0, 0, b"\x00\x01\x03"),
+        (0, 1, b""),  # never the same bit
+        (0, None, b"\x01"),  # even: the ninth bit is 1, as a stop bit is, where the ones are odd
+        (None, 0, b"\x01"),
+        (1, None, b"\x00\x03"),
+    ],
+)
+def test_a_wrong_ninth_bit_spoils_a_byte(sent: int | None, expected: int | None, right: bytes) -> None:
+    heard = read_at(b"\x00\x01\x03", sent, expected)
+    assert len(heard) == 3
+    assert heard.replace(b"\xf8", b"") == right
 
 
 def test_pins_are_levels_that_both_sides_see(world: World, boot: Boot) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from balise_node.drivers import pms5003 as pms_driver
+from balise_node.drivers import _plantower as pms_driver
 from balise_node.drivers import sds011 as sds_driver
 from balise_sim.devices import bme280, pms5003, sds011
 from balise_sim.devices.base import Nack
@@ -66,6 +66,15 @@ class TestSds011:
         assert told(model, sds_driver.command(8, 1, 2), 0)[:5] == b"\xaa\xc5\x08\x01\x02"
         assert len(model.transmit(9 * 60 * SECOND_US)) == 5 * 10
 
+    def test_between_two_periods_it_rests(self) -> None:
+        """PR 3.5: only the first 30 s of each period are work; commands other than a query are heard all the same."""
+        model = sds011.Model()
+        told(model, sds_driver.command(2, 1, 1), 0)
+        told(model, sds_driver.command(8, 1, 2), 0)
+        answered = [len(told(model, sds_driver.command(4), at * SECOND_US)) for at in (20, 40, 110, 130, 160)]
+        assert answered == [10, 0, 0, 10, 0]
+        assert told(model, sds_driver.command(8), 170 * SECOND_US)[:5] == b"\xaa\xc5\x08\x00\x02"
+
     def test_a_damaged_order_is_no_order_and_hides_no_other(self) -> None:
         model = sds011.Model()
         told(model, sds_driver.command(2, 1, 1), 0)
@@ -82,6 +91,15 @@ class TestPms5003:
         model = pms5003.Model()
         assert len(model.transmit(24 * SECOND_US)) == 10 * 32
         assert told(model, pms_driver.command(0xE2, 0), 24 * SECOND_US) == b"", "read is a command of passive mode"
+
+    def test_active_mode_is_faster_while_the_air_changes(self) -> None:
+        """DS "output result": every 2.3 s, or every 200 to 800 ms."""
+        model = pms5003.Model()
+        model.set_channel("pm2_5", lambda now_us: max(0.0, now_us / SECOND_US - 100) * 50)
+        model.transmit(80 * SECOND_US)
+        assert len(model.transmit(99 * SECOND_US)) == 9 * 32, "calm: every 2.3 s, the last at 98.9 s"
+        model.transmit(105 * SECOND_US)
+        assert len(model.transmit(115 * SECOND_US)) == 20 * 32, "50 ug/m3 more each second: every 0.5 s"
 
     def test_passive_mode_speaks_when_read(self) -> None:
         model = pms5003.Model()

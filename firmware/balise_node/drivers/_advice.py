@@ -5,7 +5,7 @@ WHAT_TO_TRY = {
     "unknown model": "write a model of the drivers folder in config.json",
     "silent": "nothing came back: check power and ground, and that TX goes to RX and RX to TX",
     "garbage": "bytes came, but no frame: check the UART number, the baud rate and the model in config.json",
-    "unasked": "only other frames came: is the sensor shared with another reader?",
+    "unasked": "only other frames came: compare the model in config.json; is the sensor shared with another reader?",
     "checksum": "bytes were damaged: shorten the cable and keep it away from the fan's supply",
     "tail": "a frame did not end where it should: shorten the cable and keep it away from the fan's supply",
     "not ready": "the sensor did not finish measuring: cut its power for a second",

@@ -7,7 +7,17 @@ from balise_sim.bridge import Op, Reply, Request
 from balise_sim.buses.port import ANY_PIN, EINVAL, PUSH_BYTES, SECOND_US, BusPort, WiringError, joined
 from balise_sim.devices.base import DeviceModel, UARTDevice
 
-GARBAGE = 0xF8  # what a byte reads as at another speed
+GARBAGE = 0xF8  # what a byte reads as at another speed, or when its parity does not fit
+
+
+def ninth_bit(byte: int, parity: int | None) -> int:
+    """What follows the eight data bits: the parity bit (0 even, 1 odd, as machine.UART has it), or a stop bit."""
+    return 1 if parity is None else byte.bit_count() % 2 ^ parity
+
+
+def read_at(data: bytes, sent: int | None, expected: int | None) -> bytes:
+    """Bytes sent with one parity as a receiver with another one takes them: a wrong ninth bit spoils a byte."""
+    return bytes(byte if ninth_bit(byte, sent) == ninth_bit(byte, expected) else GARBAGE for byte in data)
 
 
 class Port(BusPort):
@@ -24,6 +34,7 @@ class Port(BusPort):
         self._wired_pins: tuple[int, ...] | None = None
         self._pins: tuple[int, ...] = (ANY_PIN, ANY_PIN)
         self._baud_hz, self._symbol_us, self._rxbuf_bytes = 0, 1042.0, 256
+        self._parity: int | None = None
         self._waiting = bytearray()
         self._unread = 0
         self._tx_idle_us = 0
@@ -35,7 +46,10 @@ class Port(BusPort):
             raise WiringError("a UART joins two ends: there is a device on it already")
         self._device, self._wired_pins = device, pins
 
-    def open(self, pins: tuple[int, int], baud_hz: int, symbol_bits: int, rxbuf_bytes: int) -> None:
+    def open(
+        self, pins: tuple[int, int], baud_hz: int, symbol_bits: int, rxbuf_bytes: int, parity: int | None = None
+    ) -> None:
+        self._parity = parity
         self._pins, self._baud_hz, self._rxbuf_bytes = pins, baud_hz, rxbuf_bytes
         self._symbol_us = symbol_bits * SECOND_US / baud_hz
         self._waiting.clear()
@@ -46,11 +60,12 @@ class Port(BusPort):
         return Reply()
 
     def on_open(self, request: Request, now_us: int) -> Reply:
-        """Payload: tx, rx, bits of a symbol, size of the receive buffer (2 bytes)."""
+        """Payload: tx, rx, bits of a symbol, size of the receive buffer (2 bytes); small: no, even or odd parity."""
         if request.value <= 0:
             return Reply(-EINVAL)
         tx, rx, symbol_bits, low, high = request.payload
-        self.open((tx, rx), request.value, symbol_bits, low | high << 8)
+        parity = request.small - 1 if request.small else None
+        self.open((tx, rx), request.value, symbol_bits, low | high << 8, parity)
         return Reply()
 
     def on_write(self, request: Request, now_us: int) -> Reply:
@@ -69,7 +84,7 @@ class Port(BusPort):
         self._tx_idle_us = start_us + round(len(data) * self._symbol_us)
         device = self._reached()
         if device is not None and device.baud_hz == self._baud_hz:
-            device.receive(data, start_us)
+            device.receive(read_at(data, self._parity, device.PARITY), start_us)
         return max(0, self._tx_idle_us - now_us - round(self._fifo_bytes * self._symbol_us))
 
     def _advance(self, now_us: int) -> bool:
@@ -81,6 +96,7 @@ class Port(BusPort):
         if came:
             if device.baud_hz != self._baud_hz:
                 came = bytes((GARBAGE,)) * len(came)
+            came = read_at(came, device.PARITY, self._parity)
             room = max(0, self._rxbuf_bytes + self._fifo_bytes - self._unread - len(self._waiting))
             self.overflowed_bytes += max(0, len(came) - room)
             self._waiting += came[:room]

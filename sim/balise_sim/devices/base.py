@@ -112,9 +112,10 @@ class UARTDevice(DeviceModel):
 
     BUS = "uart"
     BAUD_HZ: ClassVar[int] = 9600
-    BITS_PER_BYTE: ClassVar[int] = 10  # start, eight, stop
+    BITS_PER_BYTE: ClassVar[int] = 10  # start, eight, stop; 11 with parity
+    PARITY: ClassVar[int | None] = None  # 0 even, 1 odd
     COMMAND_HEAD: ClassVar[bytes]
-    COMMAND_BYTES: ClassVar[int]
+    COMMAND_BYTES: ClassVar[int]  # of the longest
     FAULTS: ClassVar[dict[str, str]] = {
         "silence": "no byte leaves the sensor",
         "flipped_bit": "one bit of every frame is wrong",
@@ -153,7 +154,7 @@ class UARTDevice(DeviceModel):
         A sensor whose commands differ in length has its own; COMMAND_BYTES is then the length of the longest.
         """
         at = heard.find(self.COMMAND_HEAD)
-        end = at + self.COMMAND_BYTES
+        end = at + self.command_bytes(bytes(heard[at:])) if at >= 0 else 0
         return (at, end) if at >= 0 and end <= len(heard) else None
 
     def transmit(self, now_us: int) -> bytes:
@@ -178,6 +179,10 @@ class UARTDevice(DeviceModel):
             return burst.start_us + self._span_us(burst.sent + 1)
         report_us = self.next_report_us()
         return None if report_us is None or self.has("silence") else report_us + self._span_us(1)
+
+    def command_bytes(self, begun: bytes) -> int:
+        """How long the command is that begins so: all have COMMAND_BYTES, unless a model says otherwise."""
+        return self.COMMAND_BYTES
 
     def on_command(self, command: bytes, at_us: int) -> bool:
         """What the sensor does when the last byte of a command arrived; False if it is none (wrong checksum)."""

@@ -1,7 +1,8 @@
 """SDS011 dust sensor on the wire: all commands, active and query mode, sleep, working period, warm-up.
 
 PR = Nova Fitness "Laser Dust Sensor Control Protocol" V1.3 (2015-07-20); DS = "SDS011 specification" V1.3 (2015-10-09).
-Not specified, so chosen here: 20 ms from command to answer; values that climb evenly during warm-up.
+Not specified, so chosen here: 20 ms from command to answer; values that climb evenly during warm-up; in the resting
+part of a working period, a query is not answered and any other command is.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ class Model(UARTDevice):
     FAULTS = UARTDevice.FAULTS | {
         "reply_between": "a reply to a command that nobody sent stands before every data frame",
         "sleeping_ignores_queries": "the sensor stays asleep: neither a query nor the work command is answered",
+        "garbled_wake": "woken, the sensor says five bytes that mean nothing, as recorded of units of 2018",
         "id_changed": "the sensor answers with another id, as after an exchange",
     }
     COMMAND_HEAD, COMMAND_BYTES = b"\xaa\xb4", 19  # PR 1
@@ -44,7 +46,11 @@ class Model(UARTDevice):
     def reset(self, now_us: int) -> None:
         self._working = True  # PR 3.4: works after power on
         self._since_us = now_us
-        self._next_us = now_us + SECOND_US
+        self._start_cycle(now_us)
+
+    def _start_cycle(self, now_us: int) -> None:
+        self._cycle_us = now_us
+        self._next_us = now_us + (WORK_US if self._period_min else SECOND_US)
 
     def on_command(self, command: bytes, at_us: int) -> bool:
         body = command[2:17]
@@ -89,7 +95,9 @@ class Model(UARTDevice):
         self._reply(bytes((2, body[1], self._query_mode, 0)), at_us)
 
     def _query(self, body: bytes, at_us: int) -> None:  # PR 3.2
-        self._send_data(at_us + ANSWER_US)
+        span_us = self._period_min * 60 * SECOND_US
+        if not span_us or (at_us - self._cycle_us) % span_us < WORK_US:
+            self._send_data(at_us + ANSWER_US)
 
     def _set_id(self, body: bytes, at_us: int) -> None:  # PR 3.3
         self._id = body[11:13]
@@ -99,12 +107,15 @@ class Model(UARTDevice):
         if body[1] and self._working != bool(body[2]):
             self.reset(at_us)
             self._working = bool(body[2])
+            if self._working and self.has("garbled_wake"):
+                self.emit(self._random.randbytes(5), at_us + ANSWER_US)
+                return
         self._reply(bytes((6, body[1], self._working, 0)), at_us)
 
     def _period(self, body: bytes, at_us: int) -> None:  # PR 3.5
         if body[1] and body[2] <= 30:
             self._period_min = body[2]
-            self._next_us = at_us + (WORK_US if self._period_min else SECOND_US)
+            self._start_cycle(at_us)
         self._reply(bytes((8, body[1], self._period_min, 0)), at_us)
 
     def _firmware(self, body: bytes, at_us: int) -> None:  # PR 3.6

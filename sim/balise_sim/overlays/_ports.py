@@ -93,8 +93,9 @@ class UART(Stream):
         if self._timeout_us:  # then the ports wait for two symbols at least between characters
             self._timeout_char_us = max(self._timeout_char_us, 2 * symbol_bits * 1000000 // baudrate)
         pins = bytes((_number(self._pins[0]), _number(self._pins[1]), symbol_bits, self._rxbuf & 255, self._rxbuf >> 8))
+        parity = 0 if parity is None else 1 + (parity & 1)  # none, even, odd
         try:
-            _bridge.call(_bridge.UART_OPEN, self._handle, 0, baudrate, pins)
+            _bridge.call(_bridge.UART_OPEN, self._handle, parity, baudrate, pins)
         except OSError:
             raise ValueError("UART({}) does not exist or has other pins".format(self._id)) from None  # noqa: UP032
 
