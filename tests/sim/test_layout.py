@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from balise_node.drivers import load
-from balise_sim.layout import Ports, lay_out
 from balise_sim.kits import WANTED
+from balise_sim.layout import Ports, lay_out
 from balise_sim.scenario import bundled
 
 
