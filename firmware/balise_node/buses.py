@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _BAUD_HZ = 9600  # of most serial sensors
+_SOUND_HZ = 48000
+_SOUND_BYTES = 32768  # 85 ms: hardware frames have 8 bytes, also for mono
 _RXBUF_BYTES = 512  # half a second of it: a sensor that talks unasked must not push an answer out
 
 
@@ -17,7 +19,8 @@ class Buses:
     """Opens the bus that a sensor of config.json hangs on, each once. `line`: the driver's LINE.
 
     Drivers are handed: uart a machine.UART, i2c a machine.I2C, spi a balise_node.spi.Line, onewire an onewire.OneWire,
-    adc a machine.ADC.
+    adc a machine.ADC, i2s a machine.I2S that receives 32-bit words at 48 kHz: the left slot only, or both (left first)
+    for a microphone on the right, since boards have no mono of the right slot.
     """
 
     def __init__(self) -> None:
@@ -39,6 +42,13 @@ class Buses:
             scl, sda = machine.Pin(sensor["scl"]), machine.Pin(sensor["sda"])
             self._shared[key] = machine.I2C(key[1], scl=scl, sda=sda, freq=sensor["freq_hz"])
         return self._shared[key]
+
+    def _i2s(self, sensor: "dict[str, Any]", line: "dict[str, Any]") -> machine.I2S:
+        form = machine.I2S.STEREO if sensor["right"] else machine.I2S.MONO
+        arguments = {"mode": machine.I2S.RX, "bits": 32, "format": form, "rate": _SOUND_HZ, "ibuf": _SOUND_BYTES}
+        arguments.update(line)
+        sck, ws, sd = machine.Pin(sensor["sck"]), machine.Pin(sensor["ws"]), machine.Pin(sensor["sd"])
+        return machine.I2S(sensor["i2s"], sck=sck, ws=ws, sd=sd, **arguments)
 
     def _onewire(self, sensor: "dict[str, Any]", line: "dict[str, Any]") -> "Any":
         key = "onewire", sensor["onewire"]

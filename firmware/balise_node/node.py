@@ -38,6 +38,7 @@ class Node:
 
     async def measure(self) -> None:
         """One row per slot, for ever."""
+        self._sensors.listen()
         while True:
             slot = await self._next_slot()
             skipped = self._grid.use(slot)

@@ -4,6 +4,8 @@ Promises one value per channel, None where there is none, and one line on the co
 new way or works again. Leaves to the drivers how, and to the app when.
 """
 
+import asyncio
+
 from balise_node.drivers import SensorError
 
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take the name for true
@@ -62,6 +64,12 @@ class Sensors:
         self.warmup_ms = max([member.driver.WARMUP_S for member in members]) * 1000
         self.models = [(name, member.driver.MODEL) for member in members for name in member.channels]
         self.flags: dict[int, int] = {}
+
+    def listen(self) -> None:
+        """Start the tasks of those that measure without a pause."""
+        for member in self._members:
+            if hasattr(member.driver, "listen"):
+                asyncio.create_task(member.driver.listen())  # noqa: RUF006 - MicroPython's loop keeps it
 
     def wake(self, feed: "Callable[[], None]") -> None:
         """Bring all to work."""

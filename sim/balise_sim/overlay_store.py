@@ -8,12 +8,14 @@ files do.
 import hashlib
 import importlib
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 OVERLAYS = Path(__file__).parent / "overlays"
+MARCH = {"x86_64": "x64"}  # what mpy-cross calls the processors that VMs run on
 START = "_start.py"  # a VM is started with a source file
 BOOT = "_boot"  # the overlay that it imports
 
@@ -30,7 +32,7 @@ def compiled(sources: Path, package: str) -> Path:
     except ImportError:
         return sources
     files = sorted(sources.rglob("*.py"))
-    digest = hashlib.sha256(str(compiler.stat().st_mtime_ns).encode())
+    digest = hashlib.sha256(f"{compiler.stat().st_mtime_ns} {MARCH}".encode())
     for file in files:
         digest.update(str(file.relative_to(sources)).encode() + b"\0" + file.read_bytes())
     folder = _cache() / f"{package or sources.name}-{digest.hexdigest()[:16]}"
@@ -66,5 +68,7 @@ def _compile_all(compiler: Path, sources: Path, package: str, folder: Path) -> N
 
 def _compile(compiler: Path, file: Path, told: str, target: Path) -> bool:
     """False for what MicroPython does not understand: then the source stays, and says so itself when it is imported."""
-    done = subprocess.run([compiler, "-s", told, "-o", target, file], capture_output=True, check=False)
+    # machine code is this computer's, whose VMs alone read it; a board gets the same file with its own -march
+    march = [f"-march={MARCH[platform.machine()]}"] if platform.machine() in MARCH else []
+    done = subprocess.run([compiler, *march, "-s", told, "-o", target, file], capture_output=True, check=False)
     return done.returncode == 0

@@ -30,7 +30,7 @@ def test_a_board_is_plausible_and_says_where_its_figures_are_from(name: str) -> 
 def test_unknown_boards_and_buses_name_the_known_ones() -> None:
     with pytest.raises(BoardError, match="known boards: esp32, esp32_c3, esp32_s3, pico_2_w, pico_w"):
         load_board("esp33")
-    with pytest.raises(BoardError, match="no uart7; this board has i2c0, i2c1, uart1, uart2, "):
+    with pytest.raises(BoardError, match="no uart7; this board has i2c0, i2c1, i2s0, uart1, uart2, "):
         load_board("esp32").bus("uart", 7)
 
 

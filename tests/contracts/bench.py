@@ -6,11 +6,13 @@ from typing import Any, TypeVar
 from balise_sim.buses.adc import CONVERSION_US, seen_uv
 from balise_sim.buses.onewire import RESET_US, SLOT_US, Line
 from balise_sim.devices._analog import AnalogDevice
+from balise_sim.devices._i2s import I2SDevice
 from balise_sim.devices._onewire import OneWireDevice, crc8
 from balise_sim.devices.base import BusStuck, I2CDevice, Nack, SPIDevice, UARTDevice
 
 I2C_BYTE_US = 25  # nine bits at 400 kHz, and a little
 I2C_TIMEOUT_US = 50_000  # machine.I2C's default: so long it lets a chip hold the clock
+I2S_RATE_HZ, I2S_FRAMES = 48_000, 4_096  # and how many the board's buffer holds
 T = TypeVar("T")
 RXBUF_BYTES = 256  # machine.UART's default on esp32 and rp2: what does not fit is lost
 
@@ -108,6 +110,26 @@ class BenchI2C:
         buf[:] = self.readfrom_mem(addr, memaddr, len(buf))
 
 
+class BenchI2S:
+    """machine.I2S in its blocking mode: 32-bit words of the left slot at 48 kHz, one microphone."""
+
+    def __init__(self, bench: Bench, device: I2SDevice) -> None:
+        self._bench, self._device = bench, device
+        self._clock = (bench.now_us, I2S_RATE_HZ)
+        self._next = 0
+
+    def readinto(self, buf: Any) -> int:
+        self._bench.calls += 1
+        view = memoryview(buf).cast("B")
+        count = len(view) // 4
+        came = (self._bench.now_us - self._clock[0]) * I2S_RATE_HZ // 1_000_000
+        self._next = max(self._next, came - I2S_FRAMES)
+        view[:] = self._device.words(0, self._clock, self._next, count)
+        self._next += count
+        self._bench.now_us = max(self._bench.now_us, self._clock[0] + -(-self._next * 1_000_000 // I2S_RATE_HZ))
+        return len(view)
+
+
 class BenchOneWire:
     """onewire.OneWire with one device, or several."""
 
@@ -177,4 +199,10 @@ class BenchSPI:
         return self._device.transfer(data, self._mode, self._hz, start_us)
 
 
-BUSES: dict[str, Callable[..., Any]] = {"uart": BenchUART, "i2c": BenchI2C, "onewire": BenchOneWire, "adc": BenchADC}
+BUSES: dict[str, Callable[..., Any]] = {
+    "uart": BenchUART,
+    "i2c": BenchI2C,
+    "onewire": BenchOneWire,
+    "adc": BenchADC,
+    "i2s": BenchI2S,
+}

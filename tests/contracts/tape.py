@@ -11,6 +11,7 @@ A vector file (tests/node/vectors/<model>.json) has "answers" and "registers" th
                last; a chip without registers does not acknowledge (I2C), or gives no presence pulse (1-Wire)
     heard      what a part says unasked, as hex in so many reads; nothing has come yet at the first read
     microvolts what an analogue pin shows, one read after the other, then the last; a case's instead of the file's
+    sound      hex of the 32-bit words that a microphone sends over and over, instead of the file's; "" stays silent
     options    for the driver's constructor
     sample     what wake() and then sample() give, or
     flags      with it: {channel: QARTOD flag} as the sensor judges that sample; none when left out
@@ -26,6 +27,7 @@ line of JSON for what holds for all cases, then one for each case: a board has n
 
 import json
 import sys
+from array import array
 
 from balise_node.drivers import SensorError, load
 
@@ -35,7 +37,9 @@ class Tape:
 
     present = True
 
-    def __init__(self, answers, registers, microvolts=()):
+    def __init__(self, answers, registers, microvolts=(), sound=b""):
+        self._sound = array("i", sound)
+        self._played = 0
         self._microvolts = list(microvolts)
         self._answers = {key: list(value) if isinstance(value, list) else value for key, value in answers.items()}
         self._registers = {int(number, 16): listed(values) for number, values in registers.items()}
@@ -67,6 +71,19 @@ class Tape:
     def read(self, nbytes=-1):
         self.calls += 1
         return self._pending.pop(0) if self._pending else None
+
+    def play(self, buf):
+        """As machine.I2S.readinto: the words go on where they were."""
+        self.calls += 1
+        if not self._sound:
+            return 0
+        at = 0
+        while at < len(buf):
+            count = min(len(self._sound) - self._played, len(buf) - at)
+            memoryview(buf)[at : at + count] = self._sound[self._played : self._played + count]
+            at += count
+            self._played = (self._played + count) % len(self._sound)
+        return 4 * len(buf)
 
     def writeto(self, addr, buf, stop=True):
         answer = self._take(buf)
@@ -103,9 +120,12 @@ class Tape:
         return self.present
 
     def readinto(self, buf):
-        """As onewire.OneWire: where nobody answers, the line reads as ones."""
+        """As onewire.OneWire: where nobody answers, the line reads as ones. Words are for I2S."""
+        if isinstance(buf, array):
+            return self.play(buf)
         data = (self.read() or b"") + b"\xff" * len(buf)
         buf[:] = data[: len(buf)]
+        return None
 
     def crc8(self, data):
         crc = 0
@@ -150,8 +170,11 @@ def merged(vectors, case, key):
 def play(model, vectors, case):
     """The outcome of one case: its sample or its error, and what went over the bus."""
     silent = case.get("registers") == {}
+    sound = bytes.fromhex(case.get("sound", vectors.get("sound", "")))
     microvolts = case.get("microvolts", vectors.get("microvolts", ()))
-    tape = Tape(merged(vectors, case, "answers"), {} if silent else merged(vectors, case, "registers"), microvolts)
+    tape = Tape(
+        merged(vectors, case, "answers"), {} if silent else merged(vectors, case, "registers"), microvolts, sound
+    )
     tape.present = not silent
     tape.says(case.get("heard", vectors.get("heard", [])))
     sensor = load(model)(tape, tape.sleep_ms, **case.get("options", {}))

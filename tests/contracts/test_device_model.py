@@ -14,6 +14,7 @@ from balise_node.drivers._advice import WHAT_TO_TRY
 from balise_sim.buses.adc import SUPPLY_UV
 from balise_sim.buses.onewire import Line
 from balise_sim.devices._analog import AnalogDevice
+from balise_sim.devices._i2s import I2SDevice
 from balise_sim.devices._onewire import OneWireDevice
 from balise_sim.devices.base import DeviceModel, I2CDevice, Nack, SPIDevice, UARTDevice
 from balise_wire.channels import channel
@@ -264,6 +265,9 @@ def exercise(made: DeviceModel, steps: list[tuple[int, bytes]]) -> None:
             made.receive(data, now_us)
             assert made.due_us(now_us) is None or made.due_us(now_us) > 0
             assert isinstance(made.transmit(now_us), bytes)
+        elif isinstance(made, I2SDevice):
+            made.reset(now_us)
+            assert len(made.words(len(data) % 2, (now_us // 2, 48_000), len(data) * 997, len(data))) == 4 * len(data)
         elif isinstance(made, I2CDevice):
             try:
                 made.write(data, now_us)

@@ -99,6 +99,22 @@ def test_vectors_under_micropython(model: str, tmp_path: Path) -> None:
         assert outcome.keys() == play(model, vectors(model), case).keys()
 
 
+@pytest.mark.parametrize("model", [model for model in SENSORS if hasattr(load(model), "listen")])
+def test_a_listener_hears_on_and_leaves_others_their_time(model: str) -> None:
+    """Under MicroPython, whose asyncio it is for: the same levels as by a look, but for the counters of time."""
+    assert inspect.iscoroutinefunction(load(model).listen)  # type: ignore[attr-defined]
+    script = "import sys; sys.path.append(sys.argv[1]); import listener; listener.listen(sys.argv[2], sys.argv[3])"
+    turns, values = json.loads(
+        micropython(script, str(VECTORS.parents[1] / "contracts"), model, str(VECTORS / f"{model}.json"))
+    )
+    assert turns >= 100
+    heard, looked = (
+        {name: value for name, value in zip(load(model).CHANNELS, sample, strict=True) if not name.startswith("noise_")}
+        for sample in (values, vectors(model)["cases"][0]["sample"])
+    )
+    assert heard == looked
+
+
 def flipped(run: bytes) -> Iterator[bytes]:
     """The run with one byte wrong: each byte, first one bit of it, then all."""
     for at in range(len(run)):
@@ -166,6 +182,14 @@ class Hostile(Tape):
         run = self._run()
         return run if isinstance(run, bytes) and run else None  # machine.UART raises nothing
 
+    def play(self, buf: Any) -> int | None:
+        run, view = self._run_or_error(), memoryview(buf).cast("B")
+        if not run:
+            return None
+        count = len(view) if run[:1] != b"\0" else len(run) // 4 * 4 % len(view)
+        view[:count] = (run * (count // len(run) + 1))[:count]
+        return count
+
     def reset(self, required: bool = False) -> bool:
         return bool(self._run())
 
@@ -201,6 +225,7 @@ def known_runs(model: str) -> list[bytes]:
     for case in vectors(model)["cases"]:
         for key in ("answers", "registers"):
             known += [run for values in merged(vectors(model), case, key).values() for run in listed(values) if run]
+        known += [run for run in listed(case.get("sound", vectors(model).get("sound", []))) if run]
         known += listed(case.get("heard", []))
         known += [value.to_bytes(3, "big") for value in case.get("microvolts", vectors(model).get("microvolts", []))]
     return sorted(set(known))

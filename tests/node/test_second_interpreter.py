@@ -1,6 +1,7 @@
 """The same vectors on a second MicroPython, the 32-bit WebAssembly port: one vanished package does not stop us.
 
-It has no `cryptolib`: cases/aes_stand_in.py takes its place, and is right when the sealed vectors are.
+It has no `cryptolib`: cases/aes_stand_in.py takes its place, and is right when the sealed vectors are. It has no viper,
+so microphones are not run there; a test says that this is the only reason.
 """
 
 import json
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from balise_node.drivers import load
 from contracts.found import SENSORS, lines_of, vectors
 from contracts.tape import play
 
@@ -66,6 +68,9 @@ def test_it_is_another_micropython(outcomes: dict[str, Outcome]) -> None:
 @pytest.mark.parametrize("model", SENSORS)
 def test_drivers(outcomes: dict[str, Outcome], model: str) -> None:
     told = outcomes[model]
+    if load(model).BUS == "i2s":  # sound is weighted in machine code, which this port cannot make
+        assert "invalid micropython decorator" in told["error"]
+        return
     assert told["error"] is None, outcomes["version"]
     ours = [json.loads(json.dumps(play(model, vectors(model), case))) for case in vectors(model)["cases"]]
     assert [json.loads(line) for line in told["out"]] == ours

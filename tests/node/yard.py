@@ -62,6 +62,7 @@ class Yard:
         wires: Sequence[Wire] = WIRES,
         air: Environment | None = None,
         core: int | None = None,
+        board: str = "esp32",
         **config: Any,
     ) -> None:
         self.world = World(VirtualLoop(), START_UTC_MS, seed=seed, core=core)
@@ -69,11 +70,10 @@ class Yard:
         self.root.mkdir(parents=True)
         install_firmware(self.root)
         (self.root / "main.py").write_text("import balise_node.main\n", encoding="utf-8")
-        (self.root / "config.json").write_text(json.dumps(CONFIG | config), encoding="utf-8")
+        (self.root / "config.json").write_text(json.dumps(CONFIG | {"board": board} | config), encoding="utf-8")
         self.utc_shift_ms: int | None = 0  # of the gateway's clock; None: it has none
         self.peer = Peer(FrameKeys(KEY), self._gateway_utc_ms)
-        board = load_board(config.get("board", "esp32"))
-        self.node: Node = self.world.add_node("air-01", board, self.root, wires, air or Air())
+        self.node: Node = self.world.add_node("air-01", load_board(board), self.root, wires, air or Air())
         self._server: Any = None
         self.replace_peer(None)
 

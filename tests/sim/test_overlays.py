@@ -15,6 +15,7 @@ MODULES = sorted(file.stem for file in OVERLAYS.glob("*.py") if not file.stem.st
 # What boards have and the stubs do not describe, or describe for one port only
 UNDESCRIBED = {
     ("machine", "Timer", "fire"): "called by the bridge only",
+    ("machine", "I2S", "fire"): "called by the bridge only",
     ("socket", "socket", "fileno"): "described without parameters",
     ("machine", "Pin", "init"): "described with its own order of keywords",
     ("os", "sep"): "extmod/modos.c has it",
@@ -28,7 +29,7 @@ _WIRED = "cabled networks are not played"
 MISSING = {
     "machine": {
         _RARE: """
-            ADC.* ADCBlock I2S I2S.* I2CTarget PWM.duty SPI.* SoftSPI.* SDCard DAC Counter Encoder TouchPad USBDevice
+            ADC.* ADCBlock I2S.* I2CTarget PWM.duty SPI.* SoftSPI.* SDCard DAC Counter Encoder TouchPad USBDevice
             ATTN_0DB bitstream dht_readinto mem8 mem16 mem32 mem_backup bootloader BUILTIN_*
             EXT0_WAKE EXT1_WAKE ULP_WAKE TOUCHPAD_WAKE RTC_WAKE WLAN_WAKE IDLE wake_pins sleep PIN_WAKE SLEEP
             DEEPSLEEP HARD_RESET SOFT_RESET DEEPSLEEP_RESET Pin.ALT* Pin.ANALOG Pin.DRIVE_* Pin.IRQ_*

@@ -41,7 +41,7 @@ lceq 26 dB 1 1 200 1400
 lcpeak 27 dB 1 1 200 1600
 # seconds with a clipped sample
 noise_overload 28 count 0 1 0 1000000
-# seconds below the microphone's own noise
+# seconds so quiet that the microphone's own noise adds 1 dB or more
 noise_under_range 29 count 0 1 0 1000000
 # Particles per cm3, for which SenML has no unit: smaller than so many um, then larger than so many
 n0_5_per_cm3 30 count 3 1 0 100000000
@@ -87,6 +87,8 @@ bme680_status 87 / 0 1 0 1000000000
 ds3231_status 88 / 0 1 0 1000000000
 senseair_s8_status 89 / 0 1 0 1000000000
 gnss_status 90 / 0 1 0 1000000000
+# how much sound stands behind a row's levels
+noise_duration 150 s 1 1 0 1000000
 illuminance 91 lx 1 1 0 1500000 home-assistant=illuminance
 sht31_status 120 / 0 1 0 65535
 """

@@ -23,6 +23,11 @@ PACED = True, where it matters how often sample() is called: the constructor is 
 
 A display is a driver without CHANNELS, whose sample() gives () when it is there; it has show(lines), from the top.
 
+async listen(), for what must be measured without a pause, such as sound: the node runs it as a task from its start, for
+ever, and it must leave the others their time (read what is there, await). sample() then gives what was heard since the
+sample before, wake() and sleep() change nothing, and nobody's samples are kept. Where nobody listens, sample() looks
+by itself for a moment.
+
 Time is counted in sleep_ms steps, so a call ends even when a board has no clock yet. UART drivers expect
 bus.read() to return what is there without waiting (timeout=0). A sensor that fails raises SensorError; nothing else.
 """

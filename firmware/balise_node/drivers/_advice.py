@@ -18,6 +18,7 @@ WHAT_TO_TRY = {
     "refused": "the sensor refuses the order: cut its power for a second; if it stays, compare its firmware version",
     "warming up": "the sensor is not ready yet: wait for the time its data sheet gives",
     "no signal": "nothing moves on the data line: check the wires and the left/right pin of the microphone",
+    "misaligned": "the words are a bit beside their place: shorten SCK and WS, or use another microphone or board",
     "no fix": "no satellite is heard: give the antenna a view of the sky",
     "out of range": "the voltage or current is beyond what this part can measure: check the wiring",
     "nack": "no chip answers at this address: check SDA, SCL, 3.3 V and the address in config.json",

@@ -16,6 +16,11 @@ class I2C(Protocol):
     def readfrom_mem(self, addr: int, memaddr: int, nbytes: int, /) -> bytes: ...
     def writeto_mem(self, addr: int, memaddr: int, buf: bytes | bytearray, /) -> None: ...
 
+class I2S(Protocol):
+    """What drivers use of machine.I2S; a stream for asyncio as well."""
+
+    def readinto(self, buf: Any, /) -> int | None: ...
+
 class OneWire(Protocol):
     """What drivers use of onewire.OneWire."""
 

@@ -1,4 +1,7 @@
-"""What every simulated microphone is: words in its slot of an I2S bus. Leaves to the models what is heard."""
+"""What a part on an I2S bus is: one word a frame, in its slot.
+
+Leaves to others what the words hold (_microphone.py), and the clock (buses/i2s.py).
+"""
 
 from array import array
 from typing import ClassVar

@@ -105,7 +105,7 @@ def reply():
 
 
 def call_into(op, handle, small, payload, target):
-    """As `call`, for a reply of exactly len(target) bytes, which lands in `target`."""
+    """As `call`, for a reply that lands in `target`: all of it, or as much of it as the host has."""
     global now_us
     struct.pack_into("<BBHIqq", _request, 0, op, handle, small, len(payload), now_us, len(target))
     end = HEADER_BYTES + len(payload)
@@ -114,13 +114,15 @@ def call_into(op, handle, small, payload, target):
     _link.readinto(_reply)
     now_us = _reply[0]
     answer = _reply[1]
-    pending = _reply[2] >> 32
-    if answer >= 0:
-        _link.readinto(target)
-    if pending:
+    extent = _reply[2]
+    count = extent & 0xFFFFFFFF
+    if count:
+        _link.readinto(target, count)
+    if extent >> 32:
         _run_handlers()
     if answer < 0:
         raise OSError(-answer)
+    return answer
 
 
 def look():

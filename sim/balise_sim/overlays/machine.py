@@ -6,6 +6,7 @@ is missing, not silently wrong. Leaves to others: everything behind the pins (th
 
 import _bridge
 from _analog import ADC
+from _i2s import I2S
 from _pins import Pin, Signal
 from _ports import I2C, UART, SoftI2C
 from _pulses import PWM, time_pulse_us
@@ -18,6 +19,7 @@ PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 __all__ = (
     "ADC",
     "I2C",
+    "I2S",
     "PWM",
     "RTC",
     "SPI",
