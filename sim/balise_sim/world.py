@@ -37,9 +37,9 @@ ROOMY_HEAP_BYTES = 4_000_000
 HEAP_SHARE = 32 / (32 + 3 / 8)
 HEAP_MARGIN_BYTES = 128
 BASELINE_SLACK_BYTES = 2048
-# A VM's table of names doubles when it is full. Here it holds the 500 names of the overlays too, which on a board are in
-# flash, so firmware of our size makes it double to 1,280 names (14,144 bytes) where a board's own tables for as many
-# take 11,900 bytes of this heap altogether, of which 7,104 are paid here as well.
+# A VM's table of names doubles when it is full. Here it holds the 500 names of the overlays too, which on a board are
+# in flash, so firmware of our size makes it double to 1,280 names (14,144 bytes), where a board's own tables for as
+# many take 11,900 bytes of this heap altogether, of which 7,104 are paid here as well.
 NAME_TABLE_BYTES = 14_144 + 7_104 - 11_900
 PROMPT_BYTES = 6_000  # what overlays/_prompt.py takes on top
 

@@ -18,6 +18,8 @@ UNDESCRIBED = {
     ("machine", "I2S", "fire"): "called by the bridge only",
     ("socket", "socket", "fileno"): "described without parameters",
     ("machine", "Pin", "init"): "described with its own order of keywords",
+    ("bluetooth", "BLE", "gatts_notify"): "described without conn_handle, which the documents have",
+    ("bluetooth", "BLE", "gatts_set_buffer"): "described with conn_handle for value_handle, which the documents have",
     ("os", "sep"): "extmod/modos.c has it",
     ("os", "uname"): "described for some ports only",
     ("network", "WLAN", "SEC_WPA_WPA2"): "the documents have it for all ports",
@@ -44,6 +46,11 @@ MISSING = {
         "WLAN.deinit WLAN.ioctl WLAN.send_ethernet",
         _WIRED: "ETH_* LAN PHY_* phy_mode",
         _OTHER: "AbstractNIC WLANWiPy",
+    },
+    "bluetooth": {
+        "a node is a peripheral: it looks for nobody": "BLE.gattc_* BLE.gap_connect BLE.gap_scan",
+        "frames are sealed: the radio need not pair": "BLE.gap_pair BLE.gap_passkey",
+        _RARE: "BLE.gatts_indicate BLE.l2cap_* BLE.UUID",
     },
     "select": {"asyncio uses poll": "select"},
     "socket": {
