@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from balise_wire.errors import REASONS
+from docs import sensor_table
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENTS = sorted(p for p in ROOT.rglob("*.md") if not any(part.startswith(".") for part in p.relative_to(ROOT).parts))
@@ -98,6 +99,12 @@ def test_every_command_is_documented() -> None:
 def test_every_wire_reason_is_documented() -> None:
     for reason in REASONS:
         assert f"`{reason}`" in read("wire/SPEC.md"), f"{reason} is not in wire/SPEC.md"
+
+
+def test_every_sensor_is_documented_as_it_is() -> None:
+    text = read("firmware/README.md")
+    for row in sensor_table.rows():
+        assert row in text, f"missing or stale: {row}; `python tests/docs/sensor_table.py` prints all"
 
 
 def test_version_and_changelog_agree() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from balise_node.drivers import SensorError
-from balise_node.drivers.opc_n3 import Sensor, crc16, tenths
+from balise_node.drivers._modbus import crc16
+from balise_node.drivers.opc_n3 import Sensor, tenths
 from balise_sim.buses import Wire
 from balise_sim.devices import opc_n3
 from balise_sim.devices.opc_n3 import Model

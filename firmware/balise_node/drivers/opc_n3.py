@@ -33,6 +33,7 @@ from struct import unpack, unpack_from
 
 from balise_node.drivers import SensorError
 from balise_node.drivers._counting import Window, per_m3
+from balise_node.drivers._modbus import crc16
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -220,13 +221,3 @@ def tenths(word: bytes) -> "int | None":
     if exponent >= 0:
         return int(fraction << min(exponent, 8))  # implausible anyway
     return int(((fraction >> min(-exponent, 40) - 1) + 1) >> 1)
-
-
-def crc16(data: bytes) -> int:
-    """CRC-16/MODBUS (DS, checksum: polynomial A001, start FFFF); of "123456789" it is 4B37."""
-    crc = 0xFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
-    return crc

@@ -6,6 +6,7 @@ to others the baseline: by itself the sensor takes the lowest value of 180 h for
 """
 
 from balise_node.drivers import SensorError
+from balise_node.drivers._modbus import crc16
 from balise_node.drivers._uart import Dialogue
 
 TYPE_CHECKING = False
@@ -23,16 +24,6 @@ _SUSPECT_BITS = 0x02 | 0x08 | 0x20  # DS IR1: offset regulation, output, out of 
 _WRITE_BYTES, _REFUSAL_BYTES = 8, 5
 _FIRST_MS = 120  # 8 bytes out and 11 back are 20 ms at 9600 baud; the sensor's own delay is not specified
 _TIMEOUT_MS = 1000
-
-
-def crc16(data: bytes) -> int:
-    """CRC-16/MODBUS; crc16(b"123456789") is 0x4B37."""
-    crc = 0xFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
-    return crc
 
 
 def command(function: int, register: int, value: int) -> bytes:
