@@ -27,7 +27,7 @@ check: $(VENV)/.ready-dev  ## style and types
 	@$(BIN)/mypy --config-file firmware/mypy.ini
 
 bench: $(VENV)/.ready-dev  ## measures, and writes BENCHMARKS.md
-	@$(BIN)/python tests/bench.py
+	@PYTHONPATH=tests $(BIN)/python tests/bench.py
 
 soak: $(VENV)/.ready-dev  ## RUNS streets with random faults, half on virtual time, half with real processes and kill -9
 	@$(BIN)/balise sim soak --runs $(RUNS)
