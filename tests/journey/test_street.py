@@ -135,6 +135,32 @@ def test_sensors_that_fail_leave_missing_values_and_nothing_else(tmp_path: Path)
             assert all(row[missing] is not None for row in after), (event, after)
 
 
+def test_what_a_sensor_says_of_itself_reaches_the_hub_beside_its_values(tmp_path: Path) -> None:
+    """Its status word is a channel, and the values that it doubts bear a flag; neither replaces a value."""
+    homes = homes_of(1, ["pico_w+nextpm"])
+    event = Event(20, 20, "nextpm.degraded", homes[0].name)
+    street = Street(calm(homes=homes, events=(event,)), tmp_path, 1)
+    assert street.play().ok
+    rows = [item for item in items_at_hub(street) if isinstance(item, Readings)]
+    (manifest,) = {
+        tuple(entry["n"] for entry in item.map["channels"])
+        for item in items_at_hub(street)
+        if isinstance(item, Manifest)
+    }
+    pm2_5, status = manifest.index("pm2_5"), manifest.index("nextpm_status")
+    doubted = {(item.times[row], flag) for item in rows for row, flag in item.flags.get(pm2_5, []) if item.boot is None}
+    words = {
+        item.times[row]: word for item in rows for row, word in enumerate(item.columns[status]) if item.boot is None
+    }
+    start_s = HOUR.start_utc_ms // 1000
+    during = {time_s for time_s in words if start_s + 21 * 60 < time_s < start_s + 39 * 60}
+    assert len(during) >= 17
+    assert {time_s for time_s, _ in doubted} >= during
+    assert {flag for _, flag in doubted} == {3}
+    assert all(bool(words[time_s] & 0x02) == (time_s in {each for each, _ in doubted}) for time_s in words)
+    assert all(value is not None for item in rows for value in item.columns[pm2_5])
+
+
 def test_a_day_in_the_district_is_measured_as_it_was(tmp_path: Path) -> None:
     """The truth of the fields is kept: how far off were we?"""
     scenario = replace(bundled("district"), hours=6, homes=homes_of(1))
