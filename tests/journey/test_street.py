@@ -123,7 +123,7 @@ def test_sensors_that_fail_leave_missing_values_and_nothing_else(tmp_path: Path)
     for home in scenario.homes:
         rows = values_at_hub(street, home.name)
         for event in (event for event in scenario.events if event.node == home.name):
-            model, fault = event.sensor_fault or ("", "")
+            model, _, fault = event.what.partition(".")
             start_s = scenario.start_utc_ms / 1000 + event.at_min * 60
             end_s = start_s + event.for_min * 60
             during = [row for at, row in rows.items() if start_s + 60 < at < end_s]
