@@ -49,6 +49,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
             "this home has sds011.boot_text, sds011.flipped",
         ),
         ({}, {**EVENT, "what": '"sds011.silence"', "node": '"hub"'}, "node = 'hub'; one of urn:dev:ops:b4115e-air-01"),
+        ({}, {**EVENT, "what": '"clock"'}, "mine.toml: event 1: mode = ''; one of right, ahead, back, unknown"),
         ({"air": '"thin"'}, None, "mine.toml: air = 'thin'; one of recorded, district"),
         ({"kits": '["air-esp23"]'}, None, "mine.toml: kits: no kit 'air-esp23'; there are air-esp32"),
         ({"hours": "1 1"}, None, "mine.toml: Expected newline"),
