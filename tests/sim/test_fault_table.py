@@ -73,7 +73,7 @@ NOT_AN_ENTRY = {
     (
         ALL_I2C,
         "two devices at one address",
-    ): "wiring, not an event: kits = ['esp32+sps30+sen55'] has it all day",
+    ): "wiring, not an event, and a node refuses such a pair; test_bus_faults.py plays it",
     ("OPC-N3", "first histogram of unknown length"): "the part does so at every start; `kill` of the home plays it",
     ("flash, clock", "power cut at each write"): "a `kill` has its time, not its write; Flash.cut_at plays it in tests",
     ("flash, clock", "leap"): "a street's UTC is POSIX time, which has no leap second to play",
