@@ -11,6 +11,10 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, NoReturn
 
+YEAR_MS = 365 * 86_400_000
+NOBODY_KNOWS_MS = 2**31 - 1  # what a gateway's clock says of itself when nobody has set it
+CLOCK_MODES = {"right": 0, "ahead": YEAR_MS, "back": -YEAR_MS, "unknown": 0}  # by how much a gateway's clock is wrong
+
 
 class Stalled(RuntimeError):
     """Every task waits and nothing is planned: virtual time has nowhere to go."""
@@ -75,18 +79,20 @@ class VirtualLoop(ExactTimers, asyncio.SelectorEventLoop):
 class LoopClock:
     """The clock handed to a gateway or hub that runs on a loop of simulated time.
 
-    `start_utc_ms` is UTC when the loop's time was 0. The boot began when this object was made.
+    `start_utc_ms` is UTC when the loop's time was 0. The boot began when this object was made. `mode` is one of
+    CLOCK_MODES; a clock that is a year ahead or back believes itself, as after a wrong answer to NTP.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, start_utc_ms: int, uncertainty_ms: int = 10) -> None:
         self._loop, self._start_utc_ms, self._uncertainty_ms = loop, start_utc_ms, uncertainty_ms
         self._boot_s = loop.time()
+        self.mode = "right"
 
     def utc_ms(self) -> int:
-        return self._start_utc_ms + int(self._loop.time() * 1000)
+        return self._start_utc_ms + int(self._loop.time() * 1000) + CLOCK_MODES[self.mode]
 
     def boot_ms(self) -> int:
         return int((self._loop.time() - self._boot_s) * 1000)
 
     def uncertainty_ms(self) -> int:
-        return self._uncertainty_ms
+        return NOBODY_KNOWS_MS if self.mode == "unknown" else self._uncertainty_ms

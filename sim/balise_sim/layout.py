@@ -9,11 +9,14 @@ import json
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from balise_boards import BUS_PINS, Bus, load_board
 from balise_sim.kits import WANTED
-from balise_sim.scenario import Home, Scenario
 from balise_wire.envelope import Signer
+
+if TYPE_CHECKING:
+    from balise_sim.scenario import Home, Scenario
 
 PASSWORD_CHARS = 16
 GATEWAY_HOST = "192.168.4.1"  # where the nodes' network has the gateway, in memory or relayed
@@ -50,7 +53,7 @@ def secret(seed: int, what: str, size_bytes: int) -> bytes:
     return hashlib.sha256(f"balise simulator {seed} {what}".encode()).digest()[:size_bytes]
 
 
-def lay_out(scenario: Scenario, root: Path, seed: int, ports: Ports) -> Site:
+def lay_out(scenario: "Scenario", root: Path, seed: int, ports: Ports) -> Site:
     """Writes all files of a street under `root` (made when missing)."""
     data_dir = root / "gateway"
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -66,15 +69,15 @@ def lay_out(scenario: Scenario, root: Path, seed: int, ports: Ports) -> Site:
     return Site(root, toml, data_dir, root / "hub.sqlite", hub, {gateway.kid: gateway.public_key}, roots)
 
 
-def _short(home: Home) -> str:
+def _short(home: "Home") -> str:
     return home.name.rsplit(":", 1)[-1]
 
 
-def _password(seed: int, home: Home) -> str:
+def _password(seed: int, home: "Home") -> str:
     return secret(seed, home.name + " password", 16).hex()[:PASSWORD_CHARS]
 
 
-def _gateway_toml(scenario: Scenario, seed: int, data_dir: Path, ports: Ports, hub_key: bytes) -> str:
+def _gateway_toml(scenario: "Scenario", seed: int, data_dir: Path, ports: Ports, hub_key: bytes) -> str:
     lines = ["[gateway]", f'data_dir = "{data_dir}"', "", "[[ingest]]", 'kind = "mqtt_listener"']
     lines += [f'host = "{ports.mqtt_host}"', f"port = {ports.mqtt_port}", "", "[ingest.users]"]
     lines += [f'{_short(home)} = "{_password(seed, home)}"' for home in scenario.homes]
@@ -87,7 +90,7 @@ def _gateway_toml(scenario: Scenario, seed: int, data_dir: Path, ports: Ports, h
     return "\n".join(lines) + "\n"
 
 
-def _node_root(home: Home, scenario: Scenario, nodes: Path, seed: int) -> Path:
+def _node_root(home: "Home", scenario: "Scenario", nodes: Path, seed: int) -> Path:
     root = nodes / _short(home)
     root.mkdir(parents=True, exist_ok=True)
     key = secret(seed, home.name, 16)
@@ -111,7 +114,7 @@ def _node_root(home: Home, scenario: Scenario, nodes: Path, seed: int) -> Path:
     return root
 
 
-def wiring(home: Home) -> list[tuple[str, Bus]]:
+def wiring(home: "Home") -> list[tuple[str, Bus]]:
     """(sensor model, the board's port it is plugged into): each UART sensor has a port, those on I2C or SPI share one.
 
     On SPI the port's pins go with a chip select of the sensor's own.
@@ -131,7 +134,7 @@ def wiring(home: Home) -> list[tuple[str, Bus]]:
     return wired
 
 
-def _sensors(home: Home) -> list[dict[str, object]]:
+def _sensors(home: "Home") -> list[dict[str, object]]:
     return [_sensor(model, bus) for model, bus in wiring(home)]
 
 

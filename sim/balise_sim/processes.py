@@ -22,7 +22,7 @@ from balise_sim.hub_process import Desk
 from balise_sim.layout import GATEWAY_HOST, HUB_SEED, MQTT_PORT, Ports, lay_out, secret
 from balise_sim.pace import Leader, PacedLoop
 from balise_sim.relay import Relay
-from balise_sim.scenario import S_PER_MINUTE, Scenario
+from balise_sim.scenario import S_PER_MINUTE, Scenario, ScenarioError
 from balise_sim.shared_clock import SharedClock
 from balise_sim.stage import GATEWAY, HUB, Stage
 from balise_sim.street import judge_street, populate
@@ -44,10 +44,17 @@ class StreetError(RuntimeError):
 
 
 class PacedStreet(Stage):
-    """One scenario with real processes, laid out under `root`; `pace` is simulated seconds per second."""
+    """One scenario with real processes, laid out under `root`; `pace` is simulated seconds per second.
+
+    Raises ScenarioError for one that sets the gateway's clock wrong: here all processes share one clock.
+    """
 
     def __init__(self, scenario: Scenario, root: Path, seed: int, pace: float) -> None:
         super().__init__(scenario)
+        if any(event.what == "clock" for event in scenario.events):
+            raise ScenarioError(
+                f"{scenario.name}: a `clock` event is played on virtual time only: balise sim run {scenario.name}"
+            )
         self.root, self.seed, self.pace = root, seed, pace
         self.clock_file = root / "clock"
         mqtt_port, self.page_port, cable_port, self._hub_port = free_ports(4)
@@ -128,6 +135,9 @@ class PacedStreet(Stage):
         self._tell(f"{home.rsplit(':', 1)[-1]} has no radio", not up)
         link = self.world.nodes[home].link
         link.up() if up else link.down()
+
+    def set_clock(self, mode: str) -> None:
+        raise ScenarioError(f"clock: real processes share the world's clock; it cannot be {mode}")
 
     def set_hub(self, mode: str) -> None:
         self._tell(f"the hub is told to {self._mode if mode == 'ok' else mode}", mode != "ok")

@@ -8,6 +8,11 @@
     def test_a_street_comes_home(street):           # nodes, gateway and hub, with what goes wrong
         assert street("pair").play().ok
 
+    def test_it_says_so(board, world, fault):       # what goes wrong on a board, and is over again
+        node = board("air-esp32", main=...)
+        with fault(node, "sds011.silence"):
+            world.loop.run_until_complete(world.run_for(60))
+
     def test_my_gateway(hub):                       # a hub that verifies, on a port of this machine
         hub.enrol(public_key)
         httpx.post(hub.url + "/v1/batches", content=envelopes, headers={"Balise-Nonce": "01"})
@@ -17,6 +22,7 @@ Promises: the same seed (`--sim-seed`) gives the same run of world, board and st
 fixture may be overridden by one of the same name. Leaves to others: everything behind the fixtures, imported when used.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +67,25 @@ def board(world: "World", tmp_path: Path) -> "Callable[..., Node]":
 
     def make(kit: str, main: str = "", name: str = "board") -> "Node":
         return put_on(world, kit_of(kit), tmp_path / name, main, name)
+
+    return make
+
+
+@pytest.fixture
+def fault() -> "Callable[[Node, str], contextlib.AbstractContextManager[None]]":
+    """`with fault(node, "sds011.silence"):` a part of the node is out of order until the end of the block.
+
+    Names are those of scenario files: a sensor, a bus (`i2c0.nack_data`) or the flash (`flash.full`).
+    """
+    from balise_sim.home_faults import switch
+
+    @contextlib.contextmanager
+    def make(node: "Node", what: str) -> Iterator[None]:
+        switch(node, what, on=True)
+        try:
+            yield
+        finally:
+            switch(node, what, on=False)
 
     return make
 

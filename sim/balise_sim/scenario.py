@@ -13,8 +13,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from balise_sim import home_faults
+from balise_sim.clocks import CLOCK_MODES
 from balise_sim.hub import MODES
-from balise_sim.kits import KitError, faults_of
+from balise_sim.kits import KitError
 from balise_sim.kits import kit as kit_of
 
 KINDS = {
@@ -22,7 +24,8 @@ KINDS = {
     "link": "the radio link of the home `node` is down",
     "kill": "`node` (gateway, hub or a home) loses its power and gets it back at the end",
     "hub": "the hub behaves as `mode` says: refuse, stall or forget",
-    "MODEL.FAULT": "the sensor MODEL of the home `node` has that fault, such as sds011.silence",
+    "clock": "the gateway's clock is as `mode` says: ahead or back (by a year), or unknown; on virtual time only",
+    "PART.FAULT": "a sensor, a bus or the flash of the home `node` has that fault: sds011.silence, i2c0.nack_data",
 }
 AIRS = {"recorded": "the recording, shifted from home to home", "district": "seeded fields of a made-up district"}
 NEEDED = {"start_utc": str, "hours": float, "drain_min": float, "period_s": int, "batch_s": int, "homes": int}
@@ -58,10 +61,9 @@ class Event:
     mode: str = ""
 
     @property
-    def sensor_fault(self) -> tuple[str, str] | None:
-        """(sensor model, fault) where this is a fault of a sensor."""
-        model, dot, fault = self.what.partition(".")
-        return (model, fault) if dot else None
+    def is_in_a_home(self) -> bool:
+        """Whether this is a fault of a home's sensor, bus or flash."""
+        return "." in self.what
 
 
 @dataclass(frozen=True)
@@ -183,21 +185,22 @@ def _events(path: Path, entries: Any, homes: tuple[Home, ...]) -> Iterator[Event
         where = f"{path.name}: event {number}"
         _check_keys(where, entry, EVENT_KEYS, EVENT_NEEDS)
         event = Event(**entry)
-        if event.what not in KINDS and event.sensor_fault is None:
+        if event.what not in KINDS and not event.is_in_a_home:
             raise ScenarioError(f"{where}: what = {event.what!r}; one of {', '.join(KINDS)}")
-        choices = allowed.get(event.what, names if event.sensor_fault else ())
+        choices = allowed.get(event.what, names if event.is_in_a_home else ())
         if choices and event.node not in choices:
             raise ScenarioError(f"{where}: node = {event.node!r}; one of {', '.join(sorted(choices))}")
-        if event.sensor_fault is not None:
+        if event.is_in_a_home:
             _check_fault(where, event, next(home for home in homes if home.name == event.node))
-        if event.what == "hub" and event.mode not in MODES:
-            raise ScenarioError(f"{where}: mode = {event.mode!r}; one of {', '.join(MODES)}")
+        modes = {"hub": MODES, "clock": tuple(CLOCK_MODES)}.get(event.what)
+        if modes is not None and event.mode not in modes:
+            raise ScenarioError(f"{where}: mode = {event.mode!r}; one of {', '.join(modes)}")
         yield event
 
 
 def _check_fault(where: str, event: Event, home: Home) -> None:
-    """The home has such a sensor, and that sensor such a fault. Raises ScenarioError."""
-    known = [f"{model}.{fault}" for model in home.sensors for fault in faults_of(model)]
+    """The home has such a part, and that part such a fault. Raises ScenarioError."""
+    known = home_faults.names(home)
     if event.what not in known:
         raise ScenarioError(f"{where}: what = {event.what!r}; this home has {', '.join(known)}")
 

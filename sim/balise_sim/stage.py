@@ -8,6 +8,7 @@ import abc
 import asyncio
 from collections import Counter
 
+from balise_sim import home_faults
 from balise_sim.scenario import Event, Scenario
 from balise_sim.world import World
 
@@ -15,7 +16,7 @@ GATEWAY, HUB = "gateway", "hub"
 
 
 class Stage(abc.ABC):
-    """Four switches; `who` is GATEWAY, HUB or a home's name. A stage has its world before its events are played."""
+    """Five switches; `who` is GATEWAY, HUB or a home's name. A stage has its world before its events are played."""
 
     world: World
 
@@ -40,6 +41,10 @@ class Stage(abc.ABC):
     def set_hub(self, mode: str) -> None:
         """How the hub behaves: one of hub.MODES."""
 
+    @abc.abstractmethod
+    def set_clock(self, mode: str) -> None:
+        """What the gateway's clock says: one of clocks.CLOCK_MODES."""
+
     async def play_events(self) -> None:
         """Plays all events at their times on the running loop, whose time is the scenario's, and then to its end."""
         loop = asyncio.get_running_loop()
@@ -58,9 +63,10 @@ class Stage(abc.ABC):
         if event.what == "kill":
             self.node_kills += begins and event.node not in (GATEWAY, HUB)
             self.set_power(event.node, on=not begins)
-        elif event.sensor_fault is not None:
-            model, fault = event.sensor_fault
-            self.world.nodes[event.node].bench.devices[model].fault(fault, on=begins)
+        elif event.is_in_a_home:
+            home_faults.switch(self.world.nodes[event.node], event.what, on=begins)
+        elif event.what == "clock":
+            self.set_clock(event.mode if begins else "right")
         elif event.what == "cable":
             self.set_cable(whole=not begins)
         elif event.what == "link":

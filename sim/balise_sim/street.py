@@ -109,6 +109,8 @@ class Street(Stage):
         self._guest: GuestLoop | None = None
         self._servers: list[Server] = []
         self._gateway: Gateway | None = None
+        self._clock: LoopClock | None = None
+        self._clock_mode = "right"
         self._run: asyncio.Task[None] | None = None
         populate(self.world, scenario, self.site)
 
@@ -154,6 +156,11 @@ class Street(Stage):
     def set_hub(self, mode: str) -> None:
         self._behaviour.mode = mode
 
+    def set_clock(self, mode: str) -> None:
+        self._clock_mode = mode
+        if self._clock is not None:
+            self._clock.mode = mode
+
     # The guests
 
     def _new_hub(self) -> Hub:
@@ -169,7 +176,8 @@ class Street(Stage):
             return server
 
         cable = Cable(lambda: self._cable_is_whole, lambda: self._hub_app)
-        clock = LoopClock(guest, self.scenario.start_utc_ms)
+        self._clock = clock = LoopClock(guest, self.scenario.start_utc_ms)
+        clock.mode = self._clock_mode
         dice = random.Random(f"{self.world.seed}/{self.world.now_us}")
         self._gateway = Gateway(load(self.site.gateway_toml), clock, listen=listen, transport=cable, dice=dice)
         self._guest, self._run = guest, guest.start(self._gateway.run(asyncio.Event()))

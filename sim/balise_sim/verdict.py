@@ -22,12 +22,16 @@ Values = tuple[int | None, ...]
 
 @dataclass(frozen=True)
 class KeptRow:
-    """One `kept` line of a node's console; `utc_s` is None while the node had no clock, `at_ms` is the world's UTC."""
+    """One `kept` line of a node's console; `utc_s` is None while the node had no clock, `at_ms` is the world's UTC.
+
+    `frame` is what its frame is called: boot and count.
+    """
 
     node: str
     at_ms: int
     utc_s: int | None
     values: Values
+    frame: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def kept_row(node: str, at_ms: int, line: str) -> KeptRow | None:
     if len(words) < 6 or words[0] != "kept":
         return None
     values = tuple(None if word == "-" else int(word) for word in words[5:])
-    return KeptRow(node, at_ms, None if words[3] == "-" else int(words[3]), values)
+    return KeptRow(node, at_ms, None if words[3] == "-" else int(words[3]), values, (int(words[1]), int(words[2])))
 
 
 @dataclass
@@ -231,7 +235,9 @@ def _same(kept: KeptRow, row: HubRow) -> bool:
 
 
 def _declares(loss: Loss, row: KeptRow) -> bool:
-    """A loss names a span of time; one that names a span of frames or of an unknown clock declares no row by itself."""
+    """A loss names a span of time, or of frames; one of an unknown clock or of envelopes declares no row by itself."""
+    if loss.what in ("frame", "frames") and isinstance(loss.first, list) and isinstance(loss.last, list):
+        return loss.node == row.node and loss.first <= list(row.frame) <= loss.last
     at_s = row.at_ms // 1000 if row.utc_s is None else row.utc_s
     if isinstance(loss.first, list) or isinstance(loss.last, list):
         return False

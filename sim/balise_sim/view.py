@@ -104,3 +104,10 @@ def verdict_lines(verdict: Verdict) -> list[str]:
         lines.append(f"kept, but the power went before the node said so: {verdict.unannounced}")
     lines.append(f"verdict: {'every' if verdict.ok else 'NOT every'} row is at the hub exactly once")
     return lines
+
+
+def energy_lines(mah_per_day: Mapping[str, float]) -> list[str]:
+    """What each board draws, without its sensors: a line a node, in mAh a day."""
+    return [
+        f"{name.rsplit(':', 1)[-1]:<26} {mah:>9.1f} mAh a day, without its sensors" for name, mah in mah_per_day.items()
+    ]

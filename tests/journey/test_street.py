@@ -14,13 +14,14 @@ from balise_sim.demo import run as run_demo
 from balise_sim.fields import District
 from balise_sim.hub import HubStore
 from balise_sim.layout import GATEWAY_SEED, secret
+from balise_sim.processes import PacedStreet
 from balise_sim.replay import Home as Place
-from balise_sim.scenario import Event, Scenario, bundled, homes_of, random_scenario
+from balise_sim.scenario import Event, Scenario, ScenarioError, bundled, homes_of, random_scenario
 from balise_sim.soak import START_UTC_MS, WAYS
 from balise_sim.street import Street, ledger_of
 from balise_sim.verdict import Verdict, judge
 from balise_wire.envelope import Signer, sign_envelope, verify_envelope
-from balise_wire.items import Manifest, Readings
+from balise_wire.items import Loss, Manifest, Readings
 
 HOUR_END_MS = START_UTC_MS + 3_600_000
 HOUR = Scenario("hour", START_UTC_MS, 1, 60, 60, 600, homes_of(2), ())
@@ -41,6 +42,8 @@ def test_the_same_seed_gives_the_same_bytes_for_a_whole_day() -> None:
     assert first["simulated_s"] >= 86_400
     assert "MicroPython" in first["vm_version"]
     assert len(first["hub_sha256"]) == 64
+    assert all(300 < mah < 3000 for mah in first["energy_mah_per_day"].values())
+    assert list(first["energy_mah_per_day"]) == [home.name for home in bundled("pair").homes]
     assert {**first, "wall_s": 0} == {**second, "wall_s": 0}
 
 
@@ -123,7 +126,7 @@ def test_sensors_that_fail_leave_missing_values_and_nothing_else(tmp_path: Path)
     for home in scenario.homes:
         rows = values_at_hub(street, home.name)
         for event in (event for event in scenario.events if event.node == home.name):
-            model, fault = event.sensor_fault or ("", "")
+            model, _, fault = event.what.partition(".")
             start_s = scenario.start_utc_ms / 1000 + event.at_min * 60
             end_s = start_s + event.for_min * 60
             during = [row for at, row in rows.items() if start_s + 60 < at < end_s]
@@ -133,6 +136,67 @@ def test_sensors_that_fail_leave_missing_values_and_nothing_else(tmp_path: Path)
             harmless = fault == "noise"  # frames are found among the noise
             assert all((row[missing] is None) != harmless for row in during), (event, during)
             assert all(row[missing] is not None for row in after), (event, after)
+
+
+def test_boards_that_fail_lose_nothing_that_they_do_not_tell(tmp_path: Path) -> None:
+    """Outside the faults the values are those of the air; what a full flash refuses is told with its span of time."""
+    scenario = bundled("faults")
+    street = Street(scenario, tmp_path, 1)
+    verdict = street.play()
+    assert verdict.ok, verdict
+    (full,) = (event for event in scenario.events if event.what == "flash.full")
+    (loss,) = (item for item in items_at_hub(street) if isinstance(item, Loss))
+    start_s = scenario.start_utc_ms // 1000
+    refused = {start_s + 60 * minute for minute in range(int(full.at_min) + 1, int(full.at_min + full.for_min) + 1)}
+    assert (loss.node, loss.reason, {loss.first, loss.last} <= refused) == (full.node, "store full", True)
+    for number, home in enumerate(scenario.homes):
+        spans = [(e.at_min - 0.5, e.at_min + e.for_min + 2.5) for e in scenario.events if e.node == home.name]
+        rows = values_at_hub(street, home.name)
+        place = Place(scenario.start_utc_ms, number)
+        truth = place.channel("temperature")
+        assert truth is not None
+        missing = {start_s + 60 * minute for minute in range(2, 75)} - rows.keys()
+        assert missing == (refused if home.name == full.node else set())
+        for at, row in rows.items():
+            minute = (at - start_s) / 60
+            if any(begin <= minute <= end for begin, end in spans):
+                continue
+            assert None not in row.values(), (home.name, minute, row)
+            near = [truth(round((at - start_s + second) * 1e6)) for second in range(-2, 6)]
+            value = row["temperature"]
+            assert value is not None
+            assert min(abs(value / 100 - true) for true in near) <= 0.02
+
+
+def test_a_bit_that_flips_in_flash_is_told_with_the_frame_it_was_in(tmp_path: Path) -> None:
+    homes = homes_of(1)
+    events = (Event(2, 30, "link", homes[0].name), Event(31, 1, "flash.bit_rot", homes[0].name))
+    street = Street(calm(homes=homes, events=events), tmp_path, 1)
+    verdict = street.play()
+    assert (verdict.lost, verdict.declared_lost, verdict.delivered) == ([], 1, verdict.produced - 1)
+    (loss,) = (item for item in items_at_hub(street) if isinstance(item, Loss))
+    assert (loss.what, loss.reason) == ("frames", "damaged in flash")
+
+
+@pytest.mark.parametrize(("mode", "days"), [("ahead", {0, 365}), ("back", {0}), ("unknown", {0})])
+def test_a_gateway_whose_clock_is_wrong_loses_no_row(mode: str, days: set[int], tmp_path: Path) -> None:
+    """Nodes follow a clock that leaps ahead and is sure of itself; once it goes back, their rows count from boot.
+
+    Which date those get depends on whom the gateway believes, so after a leap ahead only their number is asked for.
+    """
+    street = Street(calm(homes=homes_of(1), events=(Event(20, 10, "clock", mode=mode),)), tmp_path, 1)
+    verdict = street.play()
+    assert verdict.ok or mode == "ahead", verdict
+    assert not verdict.duplicated
+    assert sum(len(item.times) for item in items_at_hub(street) if isinstance(item, Readings)) >= verdict.produced
+    rows = ledger_of(street.world)
+    assert {round((row.utc_s - row.at_ms / 1000) / 86_400) for row in rows if row.utc_s is not None} == days
+    assert any(row.utc_s is None for row in rows) == (mode != "unknown")
+
+
+def test_real_processes_refuse_a_clock_of_the_gateways_own(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match="virtual time only"):
+        PacedStreet(calm(events=(Event(1, 1, "clock", mode="back"),)), tmp_path, 1, 1000)
 
 
 def test_what_a_sensor_says_of_itself_reaches_the_hub_beside_its_values(tmp_path: Path) -> None:

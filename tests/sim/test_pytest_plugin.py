@@ -6,6 +6,7 @@ pytest_plugins = ["pytester"]
 
 THEIR_TESTS = '''
 import httpx
+import pytest
 
 from balise_wire.cose import kid_of
 from balise_wire.envelope import Signer, sign_envelope, verify_answer
@@ -33,6 +34,27 @@ def test_two_boards_share_a_world(board, world):
     nodes = [board("air-pico", main=f"print({number})", name=f"node-{number}") for number in range(2)]
     world.loop.run_until_complete(world.run_for(1))
     assert [node.console.text() for node in nodes] == ["0", "1"]
+
+
+WATCH = """
+import machine, time
+i2c = machine.I2C(0, scl=machine.Pin(18), sda=machine.Pin(19))
+while True:
+    print(i2c.scan())
+    time.sleep(10)
+"""
+
+
+def test_a_fault(board, world, fault):
+    node = board("esp32+bme280", main=WATCH)
+    world.loop.run_until_complete(world.run_for(15))
+    with fault(node, "bme280.nack"):
+        world.loop.run_until_complete(world.run_for(10))
+    world.loop.run_until_complete(world.run_for(10))
+    assert node.console.text().splitlines() == ["[118]", "[118]", "[]", "[118]"]
+    for wrong in ("bme280.rain", "sds011.silence", "flash.gone", "i2c0.gone", "uart2"):
+        with pytest.raises(ValueError, match="it has"), fault(node, wrong):
+            pass
 
 
 def test_a_street(street, tmp_path):
@@ -75,10 +97,10 @@ def test_others_get_a_world_a_board_a_street_and_a_hub(pytester: pytest.Pytester
     """Found by the package's entry point: their project names nothing of ours."""
     pytester.makepyfile(THEIR_TESTS)
     done = pytester.runpytest_subprocess("-p", "no:pytest_embedded", "--sim-seed", "3")
-    done.assert_outcomes(passed=4)
+    done.assert_outcomes(passed=5)
 
 
 def test_each_fixture_says_what_it_is(pytester: pytest.Pytester) -> None:
     shown = pytester.runpytest_subprocess("-p", "no:pytest_embedded", "--fixtures").stdout.str()
-    for name in ("world", "board", "street", "hub"):
+    for name in ("world", "board", "fault", "street", "hub"):
         assert f"\n{name} --" in shown

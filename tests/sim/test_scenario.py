@@ -49,6 +49,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
             "this home has sds011.boot_text, sds011.flipped",
         ),
         ({}, {**EVENT, "what": '"sds011.silence"', "node": '"hub"'}, "node = 'hub'; one of urn:dev:ops:b4115e-air-01"),
+        ({}, {**EVENT, "what": '"clock"'}, "mine.toml: event 1: mode = ''; one of right, ahead, back, unknown"),
         ({"air": '"thin"'}, None, "mine.toml: air = 'thin'; one of recorded, district"),
         ({"kits": '["air-esp23"]'}, None, "mine.toml: kits: no kit 'air-esp23'; there are air-esp32"),
         ({"hours": "1 1"}, None, "mine.toml: Expected newline"),
@@ -61,7 +62,7 @@ def test_a_wrong_file_is_told(tmp_path: Path, changes: dict[str, str], event: di
 
 
 def test_a_scenario_that_is_not_there_is_told_by_the_command() -> None:
-    for name, told in (("stret", "no scenario 'stret'; bundled are district, pair"), ("no.toml", "no.toml")):
+    for name, told in (("stret", "no scenario 'stret'; bundled are district, faults, pair"), ("no.toml", "no.toml")):
         command = [sys.executable, "-m", "balise_tools", "sim", "run", name]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 2

@@ -27,7 +27,7 @@ from balise_sim.soak import any_core
 from balise_sim.soak import soak as soak_runs
 from balise_sim.street import Street
 from balise_sim.verdict import items_sha256
-from balise_sim.view import verdict_lines
+from balise_sim.view import energy_lines, verdict_lines
 
 app = typer.Typer(no_args_is_help=True, help="A simulated street: real firmware, a real gateway, a hub that verifies.")
 
@@ -42,7 +42,10 @@ def demo(
 ) -> None:
     """A day of the street with real processes: cables are pulled, power is cut, and the hub has the last word."""
     headless = os.environ.get("CI") == "true"
-    verdict = demonstration.run(_read(scenario), seed, speed, headless=headless)
+    try:
+        verdict = demonstration.run(_read(scenario), seed, speed, headless=headless)
+    except ScenarioError as error:
+        _stop(str(error))
     for line in verdict_lines(verdict):
         typer.echo(line)
     raise typer.Exit(0 if verdict.ok else 1)
@@ -65,6 +68,7 @@ def run(
     sha256 = items_sha256(store, played.site.gateway_keys)
     store.close()
     shutil.rmtree(root)
+    energy = {name: round(node.energy.report().mah_per_day, 3) for name, node in played.world.nodes.items()}
     if as_json:
         versions = sorted({node.vm_version for node in played.world.nodes.values()})
         told = {
@@ -78,6 +82,7 @@ def run(
             "rows_duplicated": len(verdict.duplicated),
             "envelopes": verdict.envelopes,
             "hub_sha256": sha256,
+            "energy_mah_per_day": energy,
             "simulated_s": round(played.loop.time(), 3),
             "wall_s": round(wall_s, 3),
             "vm_version": ", ".join(versions),
@@ -85,6 +90,8 @@ def run(
         typer.echo(json.dumps(told))
     else:
         for line in verdict_lines(verdict):
+            typer.echo(line)
+        for line in energy_lines(energy):
             typer.echo(line)
         typer.echo(f"items at the hub: sha256 {sha256}")
     raise typer.Exit(0 if verdict.ok else 1)
