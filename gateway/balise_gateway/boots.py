@@ -18,6 +18,7 @@ from balise_wire.window import WINDOW, Window
 
 KEPT_BOOTS = 4096  # two weeks of a node that wakes from deep sleep every five minutes
 RESERVED_ACKS = 256  # numbers set apart in one commit, so that a repeat can be answered without another
+DRIFT_PPM = 100  # twice what a board's crystal does, temperature included
 MAX_REMEMBERED = 20_000  # boots in memory; the journal has all
 _BITMAP_BYTES = WINDOW // 8
 
@@ -78,8 +79,16 @@ class Boot:
             self.first_tag = tag
 
     def note_anchor(self, anchor: Anchor) -> None:
-        """Keeps the best anchor; the first of several as good ones, so that rows stay on one grid."""
-        if self.anchor is None or anchor.uncertainty_ms < self.anchor.uncertainty_ms:
+        """Keeps the best anchor; the first of several as good ones, so that rows stay on one grid.
+
+        Of two that cannot both be true the later one counts: the clock that told them was set meanwhile.
+        """
+        known = self.anchor
+        if known is None:
+            self.anchor = anchor
+        elif anchor.boot_ms != known.boot_ms and _contradicts(known, anchor):
+            self.anchor = max(known, anchor, key=lambda told: told.boot_ms)
+        elif anchor.uncertainty_ms < known.uncertainty_ms:
             self.anchor = anchor
 
     def note_times(self, readings: Readings, tick_ms: int) -> None:
@@ -96,6 +105,13 @@ class Boot:
         if self.anchor is not None:
             moments.append(self.anchor.utc_ms + max(0, (self.last_tick_ms or 0) - self.anchor.boot_ms))
         return max(moments, default=None)
+
+
+def _contradicts(one: Anchor, other: Anchor) -> bool:
+    """Whether no clock that drifts as a board's does could have told both."""
+    moved_ms = abs((one.utc_ms - one.boot_ms) - (other.utc_ms - other.boot_ms))
+    drift_ms = abs(one.boot_ms - other.boot_ms) * DRIFT_PPM // 1_000_000
+    return moved_ms > one.uncertainty_ms + other.uncertainty_ms + drift_ms
 
 
 def _anchor_of(packed: bytes | None) -> Anchor | None:
