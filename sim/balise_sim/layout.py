@@ -114,7 +114,7 @@ def _node_root(home: Home, scenario: Scenario, nodes: Path, seed: int) -> Path:
 
 
 def wiring(home: Home) -> list[tuple[str, Bus]]:
-    """(sensor model, the board's port it is plugged into): those on I2C, SPI or 1-Wire share one, others have their own.
+    """(sensor model, the board's port it is plugged into): those on I2C, SPI or 1-Wire share one, others have one each.
 
     No two ports of a home have a pin in common. On SPI the port's pins go with a chip select of the sensor's own.
     """
