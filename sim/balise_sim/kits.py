@@ -19,7 +19,7 @@ class KitError(ValueError):
 
 @dataclass(frozen=True)
 class Kit:
-    """`board` is a board's name, `sensors` the stems of sensor models."""
+    """`board` is a board's name, `sensors` the stems of sensor models; the first that measures a quantity gives it."""
 
     board: str
     sensors: tuple[str, ...]
@@ -31,6 +31,11 @@ class Kit:
 KITS = {
     "air-esp32": Kit("esp32", ("sds011", "bme280")),
     "air-pico": Kit("pico_w", ("pms5003", "bme280")),
+    "noise-pico": Kit("pico_w", ("inmp441",)),
+    "pollen-pico": Kit("pico_w", ("opc_n3",)),
+    "gas-s3": Kit("esp32_s3", ("bme280", "scd4x", "sgp41")),
+    "fine-esp32": Kit("esp32", ("sps30",)),
+    "power-esp32": Kit("esp32", ("ds18b20", "battery", "ina219")),
 }
 
 # What a home's rows take of a sensor that tells more than people at home look at; of all others, all of it

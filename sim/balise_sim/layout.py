@@ -11,8 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from balise_boards import BUS_PINS, Bus, load_board
-from balise_sim.kits import WANTED
+from balise_boards import Bus, load_board
+from balise_sim.kits import WANTED, KitError
 from balise_wire.envelope import Signer
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ GATEWAY_HOST = "192.168.4.1"  # where the nodes' network has the gateway, in mem
 MQTT_PORT = 1883
 HUB_LOG = 1
 FIRST_SELECT_PIN = 4  # those below start an ESP32 or are its console
+SHARED_KINDS = ("i2c", "spi", "onewire")
+KNOWN_BY_PIN = ("onewire", "adc")  # their number in config.json is their pin
 HUB_SEED, GATEWAY_SEED = "hub signing key", "gateway signing key"
 
 
@@ -115,29 +117,46 @@ def _node_root(home: "Home", scenario: "Scenario", nodes: Path, seed: int) -> Pa
 
 
 def wiring(home: "Home") -> list[tuple[str, Bus]]:
-    """(sensor model, the board's port it is plugged into): each UART sensor has a port, those on I2C or SPI share one.
+    """(sensor model, the board's port it is plugged into): those on I2C, SPI or 1-Wire share one, others have one each.
 
-    On SPI the port's pins go with a chip select of the sensor's own.
+    No two ports of a home have a pin in common. On SPI the port's pins go with a chip select of the sensor's own.
     """
     board = load_board(home.board)
     usable = [bus for bus in board.buses if set(bus.role_pins.values()) <= set(board.gpio)]  # not the flash chip's pins
-    free = {kind: [bus for bus in usable if bus.kind == kind] for kind in BUS_PINS}
     taken = {pin for bus in usable for pin in bus.role_pins.values()}
     selects = [pin for pin in board.gpio if pin >= FIRST_SELECT_PIN and pin not in taken]
+    used: list[Bus] = []
     wired = []
     for model in home.sensors:
         kind = import_module(f"balise_sim.devices.{model}").Model.BUS
-        bus = free[kind][0] if kind in ("i2c", "spi") else free[kind].pop(0)
+        shared = [bus for bus in used if bus.kind == kind and kind in SHARED_KINDS]
+        bus = shared[0] if shared else _free_port(home.board, kind, usable, used)
+        if not shared:
+            used.append(bus)
         if kind == "spi":
             bus = replace(bus, role_pins={**bus.role_pins, "cs": selects.pop(0)})
         wired.append((model, bus))
     return wired
 
 
+def _free_port(board: str, kind: str, usable: list[Bus], used: list[Bus]) -> Bus:
+    """The board's first port of that kind none of whose pins has a wire yet. Raises KitError."""
+    pins = {pin for bus in used for pin in bus.role_pins.values()}
+    for bus in usable:
+        if bus.kind == kind and not pins & set(bus.role_pins.values()):
+            return bus
+    raise KitError(f"{board}: no free {kind} port for all these sensors; take fewer of them, or another board")
+
+
 def _sensors(home: "Home") -> list[dict[str, object]]:
-    return [_sensor(model, bus) for model, bus in wiring(home)]
-
-
-def _sensor(model: str, bus: Bus) -> dict[str, object]:
-    wanted = {"channels": list(WANTED[model])} if model in WANTED else {}
-    return {"model": model, bus.kind: bus.number, **bus.role_pins, **wanted}
+    """The entries of config.json. What two sensors measure is asked of the one named first, as rows have it once."""
+    entries, given = [], set[str]()
+    for model, bus in wiring(home):
+        part = import_module(f"balise_sim.devices.{model}").Model
+        whole = (*(name for name in part.CHANNELS if name not in part.COUNTED), *part.REPORTS)
+        wanted = [name for name in WANTED.get(model, whole) if name not in given]
+        given.update(wanted)
+        chosen = {"channels": wanted} if set(wanted) != set(whole) else {}
+        pins = {} if bus.kind in KNOWN_BY_PIN else bus.role_pins
+        entries.append({"model": model, bus.kind: bus.number, **pins, **chosen})
+    return entries

@@ -1,4 +1,4 @@
-"""A node that listens, in a real MicroPython on a simulated board: rows carry the levels of the sound there was."""
+"""A node that listens, in a real MicroPython on a simulated ESP32: rows carry the levels of the sound there was."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -13,16 +13,16 @@ from balise_sim.buses import Wire
 from balise_wire.items import Readings
 from node.yard import Yard
 
-MIC = {"model": "inmp441", "i2s": 0, "sck": 16, "ws": 17, "sd": 18}
+MIC = {"model": "inmp441", "i2s": 0, "sck": 32, "ws": 25, "sd": 33}
 SLOT_US = 20_000_000
 Level = float | Callable[[int], float]
 
 
 @contextmanager
 def listening(folder: Path, level: Level, sound: str = "street", right: int = 0, period_s: int = 20) -> Iterator[Yard]:
-    """A Pico W with one microphone, where it is so loud."""
-    wires = [Wire("inmp441", "i2s0", {"sound": sound, "right": bool(right)}, pins=(16, 17, 18))]
-    yard = Yard(folder, wires=wires, board="pico_w", sensors=[MIC | {"right": right}], period_s=period_s)
+    """An ESP32 with one microphone, where it is so loud."""
+    wires = [Wire("inmp441", "i2s0", {"sound": sound, "right": bool(right)}, pins=(32, 25, 33))]
+    yard = Yard(folder, wires=wires, board="esp32", sensors=[MIC | {"right": right}], period_s=period_s)
     yard.node.bench.devices["inmp441"].set_channel("laeq", level)
     with yard:
         yield yard

@@ -1,8 +1,8 @@
 """What the digital microphones have in common: a street that is heard, the part's own noise, its range, its start.
 
 The sound is 100 ms of a periodic waveform (frequencies are multiples of 10 Hz), played over and over without a seam, so
-an hour is bytes copied, not samples computed; its level may change each 100 ms. `laeq` is the A-weighted level of the
-whole, the part's own noise included, so its lower end is that noise and a little.
+an hour is bytes copied, not samples computed; its level may change each 100 ms, in steps of 0.1 dB. `laeq` is the
+A-weighted level of the whole, the part's own noise included, so its lower end is that noise and a little.
 
     street   a tone in each third of an octave from 50 Hz to 8 kHz, 1 dB less each, phases by the seed
     tone     1 kHz, where A and C are 0 dB: every level is the same
@@ -26,7 +26,7 @@ FULL_SCALE = 1 << 23
 REFERENCE_DB = 94.0
 POLES_HZ = (20.598997, 107.65265, 737.86223, 12194.217)  # IEC 61672-1:2013 annex E
 THIRDS = range(-13, 10)  # 50 Hz to 8 kHz
-KEPT_LOOPS = 64
+KEPT_LOOPS = 600  # 60 dB in steps of 0.1: a level that moves all the time comes back to loops that are there
 
 REPORTS = {
     "lamin": "the least Fast level",
@@ -120,7 +120,7 @@ class Microphone(I2SDevice):
         return b"".join(parts)
 
     def _loop(self, at_us: int) -> bytes:
-        level = round(self.measure("laeq", at_us), 2)
+        level = round(self.measure("laeq", at_us), 1)
         key = (level, self.has("dc_offset"), self.has("clipping"))
         if key not in self._loops:
             if len(self._loops) >= KEPT_LOOPS:
