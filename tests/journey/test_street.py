@@ -181,7 +181,7 @@ def test_a_bit_that_flips_in_flash_is_told_with_the_frame_it_was_in(tmp_path: Pa
 
 @pytest.mark.parametrize(("mode", "days"), [("ahead", {0, 365}), ("back", {0}), ("unknown", {0})])
 def test_a_gateway_whose_clock_is_wrong_loses_no_row(mode: str, days: set[int], tmp_path: Path) -> None:
-    """Rows of the time when a clock is sure of itself and wrong may be dated by it; those made once it is right are not."""
+    """Rows made while a clock is sure of itself and wrong may be dated by it; those made once it is right are not."""
     street = Street(calm(homes=homes_of(1), events=(Event(20, 10, "clock", mode=mode),)), tmp_path, 1)
     verdict = street.play()
     began_ms = min(row.at_ms for row in ledger_of(street.world))
