@@ -130,7 +130,10 @@ def board(
         _stop(str(error))
     with contextlib.ExitStack() as stack:
         folder = files or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="balise-board-")))
-        desk = stack.enter_context(set_up(chosen, folder, image))
+        try:
+            desk = stack.enter_context(set_up(chosen, folder, image))
+        except KitError as error:
+            _stop(str(error))
         typer.echo(desk.path)
         for wire in desk.wires:
             typer.echo(wire)
