@@ -7,8 +7,12 @@ names what there is. Leaves to others: which pins the wires take (layout.py).
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from balise_boards import board_names
+
+if TYPE_CHECKING:
+    from balise_sim.devices.base import DeviceModel
 
 SEPARATOR = "+"
 
@@ -49,9 +53,15 @@ def sensor_models() -> tuple[str, ...]:
     return tuple(stem for stem in stems if hasattr(import_module(f"balise_sim.devices.{stem}"), "Model"))
 
 
+def model_of(name: str) -> "type[DeviceModel]":
+    """The device model of a sensor. Raises ModuleNotFoundError."""
+    found: type[DeviceModel] = import_module(f"balise_sim.devices.{name}").Model
+    return found
+
+
 def faults_of(model: str) -> tuple[str, ...]:
     """The names of what can go wrong with a sensor."""
-    return tuple(sorted(import_module(f"balise_sim.devices.{model}").Model.FAULTS))
+    return tuple(sorted(model_of(model).FAULTS))
 
 
 def kit(name: str) -> Kit:

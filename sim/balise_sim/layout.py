@@ -7,12 +7,11 @@ simulator only: a real gateway makes its own on first run. Leaves to others: sta
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from balise_boards import Bus, load_board
-from balise_sim.kits import WANTED, KitError
+from balise_sim.kits import WANTED, KitError, model_of
 from balise_wire.envelope import Signer
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ def wiring(home: "Home") -> list[tuple[str, Bus]]:
     used: list[Bus] = []
     wired = []
     for model in home.sensors:
-        kind = import_module(f"balise_sim.devices.{model}").Model.BUS
+        kind = model_of(model).BUS
         shared = [bus for bus in used if bus.kind == kind and kind in SHARED_KINDS]
         bus = shared[0] if shared else _free_port(home.board, kind, usable, used)
         if not shared:
@@ -152,7 +151,7 @@ def _sensors(home: "Home") -> list[dict[str, object]]:
     """The entries of config.json. What two sensors measure is asked of the one named first, as rows have it once."""
     entries, given = [], set[str]()
     for model, bus in wiring(home):
-        part = import_module(f"balise_sim.devices.{model}").Model
+        part = model_of(model)
         whole = (*(name for name in part.CHANNELS if name not in part.COUNTED), *part.REPORTS)
         wanted = [name for name in WANTED.get(model, whole) if name not in given]
         given.update(wanted)
