@@ -10,7 +10,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from balise_gateway.journal import tables
-from balise_gateway.qualify import Range, range_of
+from balise_gateway.quality.gross_range import Range, range_of
 from balise_wire import cbor
 from balise_wire.items import Manifest, unpack_item
 

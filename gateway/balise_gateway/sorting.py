@@ -9,11 +9,11 @@ import sqlite3
 from collections import Counter
 from dataclasses import dataclass, field
 
-from balise_gateway import qualify
 from balise_gateway.boots import Boot, Boots, Node, retire
 from balise_gateway.journal import tables
 from balise_gateway.journal.tables import Row
 from balise_gateway.manifests import Columns, Manifests, witnessed
+from balise_gateway.quality import PASS, gross_range
 from balise_gateway.unseal import Opened
 from balise_wire import cbor
 from balise_wire.errors import WireError
@@ -150,7 +150,7 @@ class Sorter:
 
     def _qualified(self, db: sqlite3.Connection, kid: bytes, boot: int, item: Readings, columns: Columns) -> Entry:
         """Readings with their flags, ready for the logs."""
-        qualify.judge(item, columns.ranges)
+        gross_range.judge(item, columns.ranges)
         self._boots.get(db, kid, boot).note_times(item, columns.tick_ms)
         note_latest(self._nodes[kid], boot, item, columns)
         return (kid, boot, Readings.kind, columns.digest, None, len(item.times), cbor.encode(item.pack()))
@@ -220,7 +220,7 @@ def note_latest(node: Node, boot: int, item: Readings, columns: Columns) -> None
     for number, name in enumerate(columns.names):
         marks = {pair[0]: pair[1] for pair in item.flags.get(number, [])}
         value = item.columns[number][row]
-        values.append([name, value, columns.scales[number], columns.units[number], marks.get(row, qualify.PASS)])
+        values.append([name, value, columns.scales[number], columns.units[number], marks.get(row, PASS)])
     node.latest = {"utc_ms": utc_ms, "boot": boot, "values": values}
 
 

@@ -1,6 +1,7 @@
 """QARTOD flags stand beside values that are always kept."""
 
-from balise_gateway.qualify import FAIL, NOT_EVALUATED, PASS, SUSPECT, flag, judge, range_of
+from balise_gateway.quality import FAIL, NOT_EVALUATED, PASS, SUSPECT
+from balise_gateway.quality.gross_range import flag, judge, range_of
 from balise_wire.channels import channel, names
 from balise_wire.items import Readings
 
