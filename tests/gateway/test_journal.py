@@ -7,7 +7,7 @@ import pytest
 
 from balise_gateway.errors import JournalDamaged, JournalUnavailable
 from balise_gateway.journal import Journal, open_to_read, tables
-from balise_gateway.journal.file import VERSION, make_schema
+from balise_gateway.journal.schema import VERSION, make_schema
 from balise_gateway.journal.tables import COUNTER, TABLES
 
 ORIGIN = "balise/0011223344556677"

@@ -10,18 +10,14 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 
 from balise_gateway.errors import JournalDamaged, JournalError, JournalUnavailable
-from balise_gateway.journal import salvage, tables
+from balise_gateway.journal import salvage, schema, tables
 from balise_gateway.journal.pages import PAGE_BYTES
-from balise_gateway.journal.tables import TABLES
 from balise_gateway.log import event
 
 FILE_NAME, LOCK_NAME = "journal.db", "journal.lock"
-VERSION = 1
-APPLICATION_ID = 0x42414C49  # "BALI"
 
 _ADVICE = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space",
@@ -33,8 +29,8 @@ _ADVICE = {
     sqlite3.SQLITE_LOCKED: "another program holds the file; stop it",
     sqlite3.SQLITE_NOMEM: "the computer is out of memory",
 }
+_START_ONCE = "start the gateway once with 'balise gateway run'"
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_MAX_PROBLEMS = 20
 
 
 class Journal:
@@ -133,14 +129,22 @@ class Journal:
         try:
             self._db = sqlite3.connect(self.path, isolation_level=None)
             _prepare(self._db)
-            _make_if_new(self._db)
-            return list(_problems(self._db))
+            schema.make_if_new(self._db)
+            problems = list(schema.problems(self._db))
+            if not problems:
+                self._migrate(self._db)
+            return problems
         except sqlite3.DatabaseError as error:
             if _code(error) in _ADVICE:
                 raise
             return [str(error)]  # whatever else SQLite says of a file that only we write is damage
         except UnicodeDecodeError:  # what SQLite says quotes a damaged schema
             return ["the schema is damaged"]
+
+    def _migrate(self, db: sqlite3.Connection) -> None:
+        before, now = schema.migrate(db)
+        if before < now:
+            event("journal migrated", file=self.path, from_schema=before, to_schema=now)
 
     def _rescue(self, problems: list[str]) -> None:
         """The damaged file is set aside; what is readable goes into a new one, which says what is missing."""
@@ -149,7 +153,7 @@ class Journal:
             self._db.close()
             self._db = None
         aside = salvage.set_aside(self.path)
-        kept = salvage.rebuild(aside, self.path, self._origin, make_schema)
+        kept = salvage.rebuild(aside, self.path, self._origin, schema.make_schema)
         event("journal salvaged", damaged=aside.name, **kept)
         self._db = sqlite3.connect(self.path, isolation_level=None)
         _prepare(self._db)
@@ -159,12 +163,16 @@ def open_to_read(folder: Path) -> sqlite3.Connection:
     """A connection that only reads, beside a running gateway or without one. Raises JournalError."""
     path = folder / FILE_NAME
     if not path.exists():
-        raise JournalUnavailable(f"{path}: no journal yet; start the gateway once with 'balise gateway run'")
+        raise JournalUnavailable(f"{path}: no journal yet; {_START_ONCE}")
     try:
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-        db.execute("SELECT count(*) FROM counter")
+        version = schema.version_of(db)
     except sqlite3.Error as error:
         raise told(error, path) from error
+    if version != schema.VERSION:
+        db.close()
+        what = f"{path}: schema {version}, this Balise reads {schema.VERSION}"
+        raise JournalUnavailable(f"{what}; " + ("update this one" if version > schema.VERSION else _START_ONCE))
     return db
 
 
@@ -184,58 +192,9 @@ def _code(error: sqlite3.Error) -> int:
     return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
 
 
-def make_schema(db: sqlite3.Connection) -> None:
-    """The tables of this version, in one transaction."""
-    schema = files("balise_gateway.journal").joinpath(f"schema_{VERSION}.sql").read_text(encoding="utf-8")
-    marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
-    db.executescript(f"BEGIN IMMEDIATE; {schema} {marks} COMMIT;")
-
-
 def _prepare(db: sqlite3.Connection) -> None:
     db.text_factory = tables.text
     db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")  # a commit is on disk when it returns, also at a power cut
     db.execute("PRAGMA cell_size_check = ON")
-
-
-def _make_if_new(db: sqlite3.Connection) -> None:
-    (pages,) = db.execute("PRAGMA page_count").fetchone()
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if pages <= 1 and not tables:
-        make_schema(db)
-
-
-def _problems(db: sqlite3.Connection) -> Iterator[str]:
-    """What is wrong, first in SQLite's eyes, then in each row's checksum."""
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if _schema_of(db) != _wanted_schema():
-        if version > VERSION:
-            raise JournalUnavailable(
-                f"written by a newer Balise (schema {version}, this is {VERSION}); update this one"
-            )
-        yield "the tables are not those of this version"
-        return  # nothing below would be worth reading
-    if version != VERSION:
-        yield f"version {version} instead of {VERSION}"
-    found = [str(line) for (line,) in db.execute(f"PRAGMA integrity_check({_MAX_PROBLEMS})")]
-    if found != ["ok"]:
-        yield from found
-        return
-    for table in TABLES:
-        try:
-            for _ in table.read(db):
-                pass
-        except JournalDamaged as error:
-            yield str(error)
-
-
-def _schema_of(db: sqlite3.Connection) -> list[tuple[str, str, str | None]]:
-    return sorted(db.execute("SELECT type, name, sql FROM sqlite_schema").fetchall())
-
-
-def _wanted_schema() -> list[tuple[str, str, str | None]]:
-    db = sqlite3.connect(":memory:", isolation_level=None)
-    with contextlib.closing(db):
-        make_schema(db)
-        return _schema_of(db)

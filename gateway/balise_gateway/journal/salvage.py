@@ -83,15 +83,21 @@ def read_tables(aside: Path) -> Iterator[tuple[Table, Row]]:
     for rowid, values in pages.read_rows(aside, _with_suffix(aside, "-wal")):
         for table in by_width.get(len(values), []):
             row = _row_of(table, rowid, values)
-            if table.crc(row) == values[-1]:
+            if row is not None and table.crc(row) == values[-1]:
                 yield table, row
                 break
 
 
-def _row_of(table: Table, rowid: int, values: list[Any]) -> Row:
-    """An INTEGER PRIMARY KEY stands in the file as NULL: its value is the rowid."""
+def _row_of(table: Table, rowid: int, values: list[Any]) -> Row | None:
+    """An INTEGER PRIMARY KEY stands in the file as NULL: its value is the rowid. None when it is no row of the table.
+
+    A whole number in a column of reals stands there as an integer (sqlite.org/datatype3.html section 3).
+    """
     first = rowid if values[0] is None else values[0]
-    return (first, *values[1:-1])
+    try:
+        return table.stored((first, *values[1:-1]))
+    except (TypeError, ValueError):
+        return None
 
 
 # Which of two rows of one name is the newer one: a deleted page may still hold an old one. Rows of the other tables
@@ -102,6 +108,9 @@ _NEWEST: dict[str, Callable[[Row], Any]] = {
     "log": lambda row: (row[1], row[2], row[5]),
     "log_domain": lambda row: row[4],
     "counter": lambda row: row[1],
+    "ledger": lambda row: (row[7], row[8]),
+    "span": lambda row: row[4],
+    "aggregate": lambda row: (row[4], row[5]),
 }
 
 
@@ -139,6 +148,7 @@ def _settle_logs(db: sqlite3.Connection) -> None:
     """A log's next number is above all that it ever gave, as far as any row tells."""
     logs = {row[0]: list(row) for row in tables.LOG.read(db)}
     tops = db.execute("SELECT log, max(seq), max(cursor) FROM envelope GROUP BY log").fetchall()
+    tops += db.execute("SELECT log, max(seq), 0 FROM leaf GROUP BY log").fetchall()
     given = [(log, number, 3) for log, _, number in tables.LOG_MANIFEST.read(db)]
     given += [(log, domain, 4) for log, _, _, domain, _ in tables.LOG_DOMAIN.read(db)]
     forgotten = {log for log, *_ in (*tops, *given)} - logs.keys()
@@ -155,6 +165,7 @@ def _settle_logs(db: sqlite3.Connection) -> None:
 def _drop_stale(db: sqlite3.Connection) -> None:
     """Rows that were deleted before the damage, and whose page still holds them."""
     db.execute("DELETE FROM entry WHERE entry <= (SELECT min(cursor) FROM log)")
+    db.execute("DELETE FROM envelope WHERE (log, seq) IN (SELECT log, seq FROM leaf)")
     db.execute(
         "DELETE FROM waiting WHERE EXISTS (SELECT 1 FROM boot_manifest AS known WHERE known.node = waiting.node "
         "AND known.boot = waiting.boot AND known.number = waiting.number)"
@@ -172,7 +183,8 @@ def _losses(db: sqlite3.Connection, origin: str, aside: str) -> Iterator[tuple[L
     number = _number_of(Path(aside))
     yield Loss(origin, "journal", number, number, f"damaged, set aside as {aside}; what was readable is kept"), None
     for log, next_seq, cursor, *_ in list(tables.LOG.read(db)):
-        held = [seq for (seq,) in db.execute("SELECT seq FROM envelope WHERE log = ? ORDER BY seq", (log,))]
+        known = "SELECT seq FROM envelope WHERE log = ?1 UNION SELECT seq FROM leaf WHERE log = ?1 ORDER BY seq"
+        held = [seq for (seq,) in db.execute(known, (log,))]
         for first, last in _missing(held, 1, next_seq):
             loss = Loss(origin, "envelope", [log, first], [log, last], "on a damaged page of the journal")
             yield from ((loss, to) for to in {HOME_LOG, log})

@@ -1,7 +1,7 @@
 """The journal's tables: their columns, the checksum that ends each row, and how a row is put.
 
 Promises that a row read here is a row that was written here, or JournalDamaged. Leaves what rows mean to the callers.
-Columns are those of `schema_1.sql`, in its order; a test holds the two against each other.
+Columns are those of the `schema_N.sql` files, in their order; a test holds the two against each other.
 """
 
 import sqlite3
@@ -18,11 +18,23 @@ HOME_LOG = 0  # the archive: everything, in full resolution; a hub's log has a n
 
 @dataclass(frozen=True)
 class Table:
-    """One table: all columns but `crc`, and how many of the first ones name a row."""
+    """One table: all columns but `crc`, how many of the first ones name a row, and the schema that brought it.
+
+    `reals` are the columns of floating point numbers: the checksum is over the number that SQLite gives back.
+    """
 
     name: str
     columns: tuple[str, ...]
     keys: int = 1
+    since: int = 1
+    reals: tuple[str, ...] = ()
+
+    def stored(self, row: Row) -> Row:
+        """The row as SQLite gives it back, with whole numbers in columns of reals as floats."""
+        if not self.reals:
+            return row
+        named = zip(self.columns, row, strict=True)
+        return tuple(float(value) if name in self.reals and value is not None else value for name, value in named)
 
     def crc(self, row: Row) -> int:
         """What stands at the end of this row."""
@@ -37,7 +49,7 @@ class Table:
             f"INSERT INTO {self.name} ({', '.join(names)}) VALUES ({values}) "
             f"ON CONFLICT ({', '.join(self.columns[: self.keys])}) DO UPDATE SET {updates}"
         )
-        db.executemany(sql, ((*row, self.crc(row)) for row in rows))
+        db.executemany(sql, ((*row, self.crc(row)) for row in map(self.stored, rows)))
 
     def read(self, db: sqlite3.Connection, where: str = "TRUE", values: Row = ()) -> Iterator[Row]:
         """The rows that fulfil a condition (it may end in ORDER BY and LIMIT), each checked, without their crc."""
@@ -82,6 +94,21 @@ ENVELOPE = Table("envelope", ("log", "seq", "cursor", "made_utc_ms", "rows", "co
 PARKED = Table("parked", ("log", "seq", "reason"), keys=2)
 REFUSED = Table("refused", ("refused", "arrived_utc_ms", "reason", "source", "data"))
 COUNTER = Table("counter", ("name", "value"))
+LEDGER = Table(
+    "ledger",
+    ("ledger", "at_utc_ms", "recipient", "purpose", "log", "first_seq", "last_seq", "rows", "bytes"),
+    since=2,
+)
+PARKED_ROW = Table("parked_row", ("log", "seq", "row", "reason"), keys=3, since=2)
+SPAN = Table("span", ("seq", "node", "first_utc_ms", "last_utc_ms", "rows"), keys=2, since=2)
+AGGREGATE = Table(
+    "aggregate",
+    ("node", "channel", "window_s", "start_utc_ms", "n", "expected", "mean", "least", "most"),
+    keys=4,
+    since=2,
+    reals=("mean", "least", "most"),
+)
+LEAF = Table("leaf", ("log", "seq", "hash"), keys=2, since=2)
 
 TABLES = (
     NODE,
@@ -97,6 +124,11 @@ TABLES = (
     PARKED,
     REFUSED,
     COUNTER,
+    LEDGER,
+    PARKED_ROW,
+    SPAN,
+    AGGREGATE,
+    LEAF,
 )
 
 NEW_LOG: Row = (1, 0, 1, 1, 1, 0, 0, 0)  # all columns of a new log after its number
