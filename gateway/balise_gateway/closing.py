@@ -3,16 +3,19 @@
 Promises: each entry goes into each log once; rows of one node and manifest become one item in order of time; a
 manifest stands in or before the first envelope that uses it; one signature covers all nodes. Rows of a boot whose
 anchor is known are written in UTC, others as ticks of a clock domain, whose anchor follows when it comes. The same
-entries give the same bytes. Leaves when to close to `daemon.py`, and numbers to `logs.py`.
+entries give the same bytes. This is the one place where a hub's log is written, so it is where grants
+are enforced (`grants/`). Leaves when to close to `daemon.py`, and numbers to `logs.py`.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from balise_gateway import dating, logs
 from balise_gateway.boots import Boot
 from balise_gateway.clock import Clock, known_utc_ms
+from balise_gateway.grants import source
+from balise_gateway.grants.rules import Seen, View
 from balise_gateway.journal import Journal, tables
 from balise_gateway.journal.tables import HOME_LOG, Row
 from balise_gateway.logs import ANCHORED, BETWEEN, NO_ANCHOR, Log
@@ -34,10 +37,11 @@ class _Group:
     domain: int | None
     rows: list[tuple[int, list[int | None], list[tuple[int, int]]]] = field(default_factory=list)
 
-    def add(self, item: Readings, ticks: list[int]) -> None:
+    def add(self, item: Readings, ticks: Iterable[tuple[int, int]]) -> None:
+        """`ticks`: which rows of the item, and when they were."""
         flags = {(column, row): flag for column, pairs in item.flags.items() for row, flag in pairs}
         width = range(len(item.columns))
-        for row, tick in enumerate(ticks):
+        for row, tick in ticks:
             marks = [(column, flags[column, row]) for column in width if (column, row) in flags]
             self.rows.append((tick, [column[row] for column in item.columns], marks))
 
@@ -53,11 +57,11 @@ class _Group:
 
 
 class Closer:
-    """Closes logs. An entry is deleted when each of `all_logs` has it."""
+    """Closes logs, each as its view shows it. An entry is deleted when every log has gone past it."""
 
-    def __init__(self, journal: Journal, signer: Signer, clock: Clock, all_logs: Sequence[int]) -> None:
+    def __init__(self, journal: Journal, signer: Signer, clock: Clock, views: Mapping[int, View]) -> None:
         self._journal, self._signer, self._clock = journal, signer, clock
-        self._logs = tuple(all_logs)
+        self._views = dict(views)
 
     def close(self, log: int, form: str) -> bool:
         """Signs and stores one envelope of what waits for this log; returns whether more may be waiting.
@@ -69,17 +73,17 @@ class Closer:
             if self._must_ask_hub(db, log):
                 return False
             entries = _some_entries(db, state.cursor)
+            envelope = _Envelope(db, state, self._clock, self._views[log])
+            items = envelope.items([entry for entry in entries if entry[5] in (None, log)], form)
             if entries:
                 state.cursor = entries[-1][0]
-            envelope = _Envelope(db, state, self._clock)
-            items = envelope.items([entry for entry in entries if entry[5] in (None, log)], form)
             if items:
                 state.readings += envelope.readings
                 cose = sign_envelope(self._signer, log, state.next_seq, items)
                 state.append(db, cose, envelope.rows, known_utc_ms(self._clock))
             if items or entries:
                 state.save(db)
-                logs.prune(db, self._logs)
+                logs.prune(db, tuple(self._views))
         return bool(entries)
 
     def _must_ask_hub(self, db: sqlite3.Connection, log: int) -> bool:
@@ -104,43 +108,71 @@ def _some_entries(db: sqlite3.Connection, cursor: int) -> list[Row]:
 class _Envelope:
     """The items of one envelope, gathered inside its transaction."""
 
-    def __init__(self, db: sqlite3.Connection, log: Log, clock: Clock) -> None:
-        self._db, self._log, self._clock = db, log, clock
+    def __init__(self, db: sqlite3.Connection, log: Log, clock: Clock, view: View) -> None:
+        self._db, self._log, self._clock, self._view = db, log, clock, view
         self._manifests = Manifests()
         self._boots: dict[tuple[bytes, int], Boot] = {}
         self.rows = self.readings = 0
 
     def items(self, entries: Sequence[Row], form: str) -> list[Packed]:
-        """Manifests first, then anchors, readings and everything else: a reader never meets what it does not know."""
+        """Manifests first, then anchors, readings and everything else: a reader never meets what it does not know.
+
+        Where anything of a new grant leaves, a source item stands before it.
+        """
         groups: dict[tuple[bytes, bytes, int | None], _Group] = {}
         others: list[Packed] = []
         for entry in entries:
             item = unpack_item(cbor.decode(entry[7]))
-            if not isinstance(item, Readings):
-                others.append(item.pack())
-                continue
-            columns = self._manifests.of_digest(self._db, entry[4])
-            if columns is None:
-                others.append(_without_manifest(entry).pack())
-            else:
-                self._add(groups, entry, item, columns)
+            if isinstance(item, Readings):
+                columns = self._manifests.of_digest(self._db, entry[4])
+                if columns is not None:
+                    self._add(groups, entry, item, columns)
+                    continue
+                item = _without_manifest(entry)
+            shown = self._view.other(entry[1], item)
+            if shown is not None:
+                others.append(shown.pack())
         manifests, readings = self._numbered(groups.values(), form)
-        return [*manifests, *self._anchors(), *readings, *others]
+        items = [*manifests, *self._anchors(), *readings, *others]
+        return [*self._source(), *items] if items else []
 
     def _add(
         self, groups: dict[tuple[bytes, bytes, int | None], _Group], entry: Row, item: Readings, columns: Columns
     ) -> None:
         kid, boot = entry[1], entry[2]
-        domain, ticks = self._dated(kid, boot, item, columns.tick_ms)
-        group = groups.setdefault((kid, columns.digest, domain), _Group(columns, domain))
-        group.add(item, ticks)
-        self.rows += len(ticks)
-        self.readings += sum(value is not None for column in item.columns for value in column)
+        seen = self._view.manifest(kid, columns)
+        if seen is None:
+            return
+        rows: list[tuple[int, int]] = []
+        if self._view.timed:
+            domain, rows = None, self._allowed(kid, boot, item, columns.tick_ms)
+        else:
+            domain, ticks = self._dated(kid, boot, item, columns.tick_ms)
+            rows = list(enumerate(ticks))
+        if not rows:
+            return
+        item = _narrowed(item, seen)
+        group = groups.setdefault((kid, seen.columns.digest, domain), _Group(seen.columns, domain))
+        group.add(item, rows)
+        self.rows += len(rows)
+        self.readings += sum(column[row] is not None for column in item.columns for row, _ in rows)
+
+    def _allowed(self, kid: bytes, boot: int, item: Readings, tick_ms: int) -> list[tuple[int, int]]:
+        """(row, UTC tick) of the rows whose time is known and granted."""
+        ticks = self._in_utc(kid, boot, item, tick_ms) or []
+        return [(row, tick) for row, tick in enumerate(ticks) if self._view.allows(tick * tick_ms)]
 
     def _dated(self, kid: bytes, number: int, item: Readings, tick_ms: int) -> tuple[int | None, list[int]]:
         """(clock domain or None for UTC, ticks) of these rows."""
+        ticks = self._in_utc(kid, number, item, tick_ms)
+        if ticks is not None:
+            return None, ticks
+        return self._log.domain(self._db, kid, number), item.times
+
+    def _in_utc(self, kid: bytes, number: int, item: Readings, tick_ms: int) -> list[int] | None:
+        """The UTC ticks of these rows; None while their boot has no anchor."""
         if item.boot is None:
-            return None, item.times
+            return item.times
         boot = self._boots.get((kid, number))
         if boot is None:
             row = tables.BOOT.one(self._db, "node = ? AND boot = ?", (kid, number))
@@ -148,8 +180,8 @@ class _Envelope:
         if boot.anchor is not None:
             ticks = [dating.utc_ticks(tick, boot.anchor, tick_ms) for tick in item.times]
             if min(ticks) >= 0:
-                return None, ticks
-        return self._log.domain(self._db, kid, number), item.times
+                return ticks
+        return None
 
     def _numbered(self, groups: Iterable[_Group], form: str) -> tuple[list[Packed], list[Packed]]:
         manifests, readings = [], []
@@ -160,6 +192,12 @@ class _Envelope:
                 manifests.append(Manifest(number, told if isinstance(told, dict) else {}).pack())
             readings.append(group.readings(number).pack(form))
         return manifests, readings
+
+    def _source(self) -> list[Packed]:
+        """What this log is derived from, when its grant is not the one that was told last."""
+        if self._view.grant is None or not source.is_news(self._db, self._log, self._view.grant):
+            return []
+        return [source.told(self._db, self._log, self._view.grant).pack()]
 
     def _anchors(self) -> list[Packed]:
         """Anchors that have come for rows without one, and brackets for boots that ended without."""
@@ -173,6 +211,14 @@ class _Envelope:
                 told.append(_renamed(anchor, domain).pack())
                 self._log.date(self._db, boot, domain, becomes)
         return told
+
+
+def _narrowed(item: Readings, seen: Seen) -> Readings:
+    """The columns that are granted, with their flags."""
+    if seen.kept is None:
+        return item
+    flags = {place: item.flags[column] for place, column in enumerate(seen.kept) if column in item.flags}
+    return Readings(item.manifest, item.boot, item.times, [item.columns[column] for column in seen.kept], flags)
 
 
 def _renamed(anchor: Anchor, domain: int) -> Anchor:

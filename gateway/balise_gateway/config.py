@@ -5,14 +5,16 @@ in any repr; and that `key_table` lists every key there is. Leaves the keys of i
 """
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from balise_gateway import hubs, ingests, plugins, settings
 from balise_gateway.errors import ConfigError
+from balise_gateway.grants.grant import Grant
 from balise_gateway.hubs import HubSettings
 from balise_gateway.settings import Key, KeyDoc
 from balise_wire.frames import FrameKeys
@@ -31,6 +33,14 @@ class GatewaySettings:
     clock_uncertainty_ms: Annotated[
         int | None, Key("believe the system's clock within this, whatever NTP says; unset: ask the kernel", least=0)
     ] = None
+    time_zone: Annotated[str, Key("the host's time zone: grants count days in it")] = "Europe/Paris"
+
+    def problem(self) -> str | None:
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            return f"time_zone = {self.time_zone!r}: not known here; write it as in Europe/Paris, or install tzdata"
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +49,9 @@ class NodeSettings:
 
     name: Annotated[str, Key('the node\'s URN, such as "urn:dev:ops:b4115e-air-01"')]
     key: Annotated[bytes, Key("the key that the node was given", size_bytes=16)] = field(repr=False)
+    indoor: Annotated[
+        bool | None, Key("true: inside a building, false: outdoors; unset: as the node says, or not known")
+    ] = None
 
     def problem(self) -> str | None:
         if self.name.startswith(NODE_URN) and self.name.isprintable() and " " not in self.name:
@@ -64,6 +77,7 @@ class Config:
     nodes: tuple[NodeSettings, ...]
     hubs: tuple[HubSettings, ...]
     page: PageSettings | None
+    grants: Mapping[int, Grant] = field(default_factory=dict)  # by log; a log without one gets nothing
 
 
 def load(path: Path) -> Config:
@@ -88,6 +102,7 @@ def parse(text: str, path: Path) -> Config:
     if "gateway" not in table:
         raise ConfigError(f'{file}: the section [gateway] is missing; it needs data_dir = "..."')
     gateway = settings.build(GatewaySettings, table["gateway"], "gateway", file)
+    granted = _taken_out(table, "hub", "grant")
     config = Config(
         file=file,
         gateway=_placed(gateway, path.parent),
@@ -97,7 +112,12 @@ def parse(text: str, path: Path) -> Config:
         page=settings.build(PageSettings, table["page"], "page", file) if "page" in table else None,
     )
     _check_whole(config)
-    return config
+    grants = {
+        hub.log: settings.build(Grant, granted[number], f"hub {number + 1}: grant", file)
+        for number, hub in enumerate(config.hubs)
+        if granted[number] is not None
+    }
+    return replace(config, grants=grants)
 
 
 def key_table() -> dict[str, list[KeyDoc]]:
@@ -106,6 +126,7 @@ def key_table() -> dict[str, list[KeyDoc]]:
         "gateway": settings.keys_of(GatewaySettings),
         "node": settings.keys_of(NodeSettings),
         "page": settings.keys_of(PageSettings),
+        "hub.grant": settings.keys_of(Grant),
     }
     for section, package in (("ingest", ingests), ("hub", hubs)):
         for kind in plugins.kinds(package):
@@ -123,6 +144,12 @@ def _entries(table: dict[str, Any], section: str, file: str) -> Iterator[tuple[s
         raise ConfigError(f"{file}: {section}: write [[{section}]] with double brackets, once for each")
     for number, entry in enumerate(entries, start=1):
         yield f"{section} {number}", entry
+
+
+def _taken_out(table: dict[str, Any], section: str, key: str) -> list[object]:
+    """A table inside each entry of a section, None where there is none; the entries are left without it."""
+    entries = table.get(section, [])
+    return [entry.pop(key, None) if isinstance(entry, dict) else None for entry in entries]
 
 
 def _plugged(table: dict[str, Any], section: str, package: ModuleType, file: str) -> Iterator[Any]:

@@ -9,12 +9,14 @@ import asyncio
 from collections.abc import Mapping
 from random import Random, SystemRandom
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from balise_gateway import hubs, ingests, keys, logs, plugins, status
 from balise_gateway.clock import Clock, known_utc_ms
 from balise_gateway.closing import Closer
 from balise_gateway.config import Config
 from balise_gateway.errors import JournalError
+from balise_gateway.grants import rules
 from balise_gateway.ingests import Ingest, Listen
 from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal
@@ -22,6 +24,7 @@ from balise_gateway.journal.tables import HOME_LOG
 from balise_gateway.log import event
 from balise_gateway.uplink import Uplink
 from balise_wire.envelope import Signer
+from balise_wire.frames import FrameKeys
 
 FIRST_OPEN_RETRY_S, LAST_OPEN_RETRY_S = 1.0, 60.0
 HOME_FORM = "rice"
@@ -136,11 +139,22 @@ class _Parts:
         self.journal = Journal(config.gateway.data_dir, origin)
         self.intake = Intake(self.journal, config.nodes, clock, config.gateway.commit_s)
         self.all_logs = [HOME_LOG, *(hub.log for hub in config.hubs)]
-        self.closer = Closer(self.journal, self.signer, clock, self.all_logs)
+        self.closer = Closer(self.journal, self.signer, clock, _views(config))
         self.uplinks: list[Uplink] = []
         for settings in config.hubs:
             hub = plugins.load(hubs, settings.kind).Hub(settings, self.signer.kid, transport, dice)
             self.uplinks.append(Uplink(settings, hub, self.journal, origin, dice))
+
+
+def _views(config: Config) -> dict[int, rules.View]:
+    """How each log looks at what there is; a hub without a grant sees nothing."""
+    views: dict[int, rules.View] = {HOME_LOG: rules.Home()}
+    sites = {FrameKeys(node.key).kid: rules.Site(node.name, node.indoor) for node in config.nodes}
+    zone = ZoneInfo(config.gateway.time_zone)
+    for hub in config.hubs:
+        grant = config.grants.get(hub.log)
+        views[hub.log] = rules.Nothing() if grant is None else rules.Granted(grant, sites, zone)
+    return views
 
 
 async def _close_periodically(parts: _Parts, log: int, form: str, period_s: float, uplink: Uplink | None) -> None:

@@ -6,6 +6,7 @@ type, default and meaning, so that a test can hold the documentation against it.
 """
 
 import dataclasses
+import datetime
 import difflib
 import math
 import typing
@@ -25,6 +26,8 @@ _TYPE_NAMES: dict[type, str] = {
     bytes: "hex digits",
     dict: 'a table of name = "password"',
     list: "a list",
+    tuple: "a list of texts",
+    datetime.date: "a day, such as 2026-03-01",
 }
 
 
@@ -109,12 +112,18 @@ def _convert(value: object, wanted: Any, said: Key, where: str) -> object:
     plain = _plain(wanted)
     if plain is dict:
         return _convert_table(value, where)
+    if plain is tuple:
+        return _convert_list(value, where)
     if plain is bytes:
         return _convert_hex(value, said.size_bytes, where)
     if plain is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     given = str if plain is Path else plain
-    if not isinstance(value, given) or (isinstance(value, bool) and plain is not bool):
+    if (
+        not isinstance(value, given)
+        or isinstance(value, datetime.datetime)
+        or (isinstance(value, bool) and plain is not bool)
+    ):
         raise ConfigError(f"{where}: must be {_TYPE_NAMES[plain]}, not {_shown(value)}")
     if isinstance(value, (int, float)) and not (said.least <= value <= said.most and math.isfinite(value)):
         raise ConfigError(f"{where} = {value}: must be {_limits(said)}")
@@ -125,6 +134,12 @@ def _convert_table(value: object, where: str) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(v, str) and v for v in value.values()):
         raise ConfigError(f"{where}: must be {_TYPE_NAMES[dict]}, no password empty")
     return {str(name): str(password) for name, password in value.items()}
+
+
+def _convert_list(value: object, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
+        raise ConfigError(f'{where}: must be {_TYPE_NAMES[tuple]}, such as ["one", "two"], none of them empty')
+    return tuple(value)
 
 
 def _convert_hex(value: object, size_bytes: int, where: str) -> bytes:
@@ -154,8 +169,8 @@ def _plain(wanted: Any) -> type:
     if isinstance(wanted, type) and not typing.get_args(wanted):
         return wanted
     origin = typing.get_origin(wanted)
-    if origin is dict:
-        return dict
+    if origin in (dict, tuple):
+        return dict if origin is dict else tuple
     return next(typing.cast(type, option) for option in typing.get_args(wanted) if option is not type(None))
 
 
@@ -170,6 +185,8 @@ def _default_text(f: "dataclasses.Field[Any]") -> str:
         return "empty"
     if f.default is dataclasses.MISSING:
         return ""
+    if isinstance(f.default, tuple):
+        return ", ".join(f.default)
     return "unset" if f.default is None else str(f.default).lower() if isinstance(f.default, bool) else str(f.default)
 
 

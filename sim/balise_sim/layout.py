@@ -86,6 +86,8 @@ def _gateway_toml(scenario: "Scenario", seed: int, data_dir: Path, ports: Ports,
         lines += ["", "[[node]]", f'name = "{home.name}"', f'key = "{secret(seed, home.name, 16).hex()}"']
     lines += ["", "[[hub]]", 'name = "street"', 'kind = "native"', f'url = "{ports.hub_url}"', f"log = {HUB_LOG}"]
     lines += [f'public_key = "{hub_key.hex()}"', f"batch_s = {scenario.batch_s}", 'form = "rice"', "timeout_s = 600"]
+    lines += ["", "[hub.grant]", 'channels = ["*"]', "indoor = true", "resolution_s = 0"]
+    lines += ['purpose = "research"', 'licence = "CC-BY-4.0"']
     if ports.page_port:
         lines += ["", "[page]", 'host = "127.0.0.1"', f"port = {ports.page_port}"]
     return "\n".join(lines) + "\n"

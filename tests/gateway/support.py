@@ -5,11 +5,14 @@ The fakes stand at the edge (clock, radio, hub); journal, sockets and brokers ar
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from balise_gateway.config import Config, parse
+from balise_gateway.grants.grant import Grant
+from balise_gateway.grants.rules import Granted, Home, Nothing, Site, View
 from balise_gateway.ingests import Take
 from balise_wire.channels import channel
 from balise_wire.envelope import Envelope, Signer, verify_envelope
@@ -22,6 +25,7 @@ NAME = "urn:dev:ops:b4115e-air-01"
 CHANNELS = ("pm2_5", "pm10", "temperature", "humidity", "pressure")
 ROW = (27, 41, 722, 8483, 98797)
 PATIENCE_S = 20.0
+SITES = {FrameKeys(KEY).kid: Site(NAME)}
 
 
 class FakeClock:
@@ -99,6 +103,26 @@ class FakeIngest:
         return {"kind": "fake", "state": "up", "where": "here", "counters": {}}
 
 
+ZONE = ZoneInfo("Europe/Paris")
+EVERYTHING = Grant(channels=("*",), indoor=True, resolution_s=0, purpose="research", licence="CC-BY-4.0")
+GRANT_TOML = [  # the same as a host writes it
+    "[hub.grant]",
+    'channels = ["*"]',
+    "indoor = true",
+    "resolution_s = 0",
+    'purpose = "research"',
+    'licence = "CC-BY-4.0"',
+]
+
+
+def views(
+    logs: Iterable[int], grant: Grant | None = EVERYTHING, sites: Mapping[bytes, Site] = SITES
+) -> dict[int, View]:
+    """The home log sees all, every other what this grant lets through."""
+    others: View = Nothing() if grant is None else Granted(grant, sites, ZONE)
+    return {log: others if log else Home() for log in logs}
+
+
 HUB_SIGNER = Signer(b"h" * 32)
 
 
@@ -113,6 +137,7 @@ def toml(folder: Path, *, hubs: int = 1, extra: str = "", **keys: object) -> str
     for number in range(1, hubs + 1):
         lines += ["[[hub]]", f'name = "hub {number}"', 'kind = "native"', 'url = "http://hub.example"']
         lines += [f"log = {number}", f'public_key = "{HUB_SIGNER.public_key.hex()}"', "batch_s = 0.1"]
+        lines += GRANT_TOML
     return "\n".join([*lines, extra, ""])
 
 

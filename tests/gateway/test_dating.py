@@ -37,8 +37,8 @@ def test_an_anchor_that_comes_late_follows(tmp_path: Path) -> None:
         b.take(node.row(180, since_boot=True))
         b.close()
         kinds = [[type(item).__name__ for item in envelope.items] for envelope in b.log()]
-        assert kinds == [["Manifest", "Readings"], ["Readings"], ["Anchor"], ["Readings"]]
-        anchor = b.items()[3]
+        assert kinds == [["Source", "Manifest", "Readings"], ["Readings"], ["Anchor"], ["Readings"]]
+        anchor = b.items()[4]
         assert anchor == Anchor(1, 150_000, START_UTC_MS + 150_000, "gateway", 50)  # domain 1 of this log, not boot 7
         assert [item.boot for item in b.items() if isinstance(item, Readings)] == [1, 1, None]
         assert [tick for _, tick, _ in utc_rows(b.log())] == [T0 + 60, T0 + 120, T0 + 180]

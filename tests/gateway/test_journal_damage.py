@@ -21,7 +21,7 @@ from balise_gateway.journal.tables import HOME_LOG
 from balise_gateway.logs import Log
 from balise_wire.envelope import Envelope, Signer
 from balise_wire.items import Loss, Readings
-from gateway.support import KEY, NAME, START_UTC_MS, AirNode, FakeClock, FakeIngest, envelopes_of, utc_rows
+from gateway.support import KEY, NAME, START_UTC_MS, AirNode, FakeClock, FakeIngest, envelopes_of, utc_rows, views
 
 ORIGIN = "balise/0011223344556677"
 SIGNER = Signer(b"s" * 32)
@@ -41,7 +41,7 @@ class Past:
 
 
 def closer(journal: Journal) -> Closer:
-    return Closer(journal, SIGNER, FakeClock(), sorted(FORMS))
+    return Closer(journal, SIGNER, FakeClock(), views(FORMS))
 
 
 async def _live(folder: Path) -> Past:

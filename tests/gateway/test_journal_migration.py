@@ -13,7 +13,7 @@ from balise_gateway.journal.file import FILE_NAME
 from balise_gateway.journal.tables import AGGREGATE, LEAF, TABLES, Row, Table
 from balise_wire.envelope import Signer
 from balise_wire.items import Readings
-from gateway.support import START_UTC_MS, FakeClock, envelopes_of
+from gateway.support import START_UTC_MS, FakeClock, envelopes_of, views
 
 JOURNALS = Path(__file__).parent / "journals"
 SIGNER = Signer(b"s" * 32)
@@ -60,7 +60,7 @@ def test_an_old_journal_keeps_every_row(version: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", OLD)
 def test_an_old_journal_goes_on_where_it_was(version: int, tmp_path: Path) -> None:
     journal = opened(old_journal(version, tmp_path))
-    closer = Closer(journal, SIGNER, FakeClock(), [0, 1])
+    closer = Closer(journal, SIGNER, FakeClock(), views([0, 1]))
     for log in (0, 1):
         while closer.close(log, "rice"):
             pass

@@ -22,7 +22,7 @@ from balise_gateway.uplink import Patience, Uplink
 from balise_wire import cbor
 from balise_wire.envelope import Signer
 from balise_wire.items import Loss, unpack_item
-from gateway.support import FakeClock, played, until
+from gateway.support import FakeClock, played, until, views
 
 LOG = 1
 ORIGIN = "balise/test"
@@ -270,7 +270,7 @@ def test_a_log_that_only_the_hub_remembers_waits_for_its_answer(tmp_path: Path) 
         COUNTER.put(db, [(tables.ask_hub(LOG), 1), ("next_entry", 2)])
         body = cbor.encode(Loss(ORIGIN, "journal", 1, 1, "test").pack())
         tables.ENTRY.put(db, [(1, b"", 0, Loss.kind, None, None, 0, body)])
-    closer = Closer(journal, Signer(b"s" * 32), FakeClock(), [HOME_LOG, LOG])
+    closer = Closer(journal, Signer(b"s" * 32), FakeClock(), views([HOME_LOG, LOG]))
     assert not closer.close(LOG, "rice")
     assert Log.read(journal.db, LOG).next_seq == 1
     with journal.transaction() as db:

@@ -1,0 +1,69 @@
+"""A grant as the host writes it, `[hub.grant]` below its `[[hub]]`, and its digest.
+
+Promises that a grant which was built can be carried out to the letter: its licence is one of the SPDX list below, its
+purpose one of a few words, its days are in order. Leaves what it means for an item to `rules.py`.
+"""
+
+import dataclasses
+import datetime
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from balise_gateway.settings import Key
+from balise_wire import cbor
+
+DIGEST_BYTES = 32
+LICENCES = (  # SPDX identifiers of licences for data (spdx.org/licenses), and LicenseRef- as SPDX annex D allows
+    "CC0-1.0",
+    "CC-BY-4.0",
+    "CC-BY-SA-4.0",
+    "CC-BY-NC-4.0",
+    "CC-BY-NC-SA-4.0",
+    "CC-BY-ND-4.0",
+    "CC-BY-NC-ND-4.0",
+    "ODbL-1.0",
+    "ODC-By-1.0",
+    "PDDL-1.0",
+    "etalab-2.0",
+    "DL-DE-BY-2.0",
+    "DL-DE-ZERO-2.0",
+    "OGL-UK-3.0",
+    "CDLA-Permissive-2.0",
+    "CDLA-Sharing-1.0",
+    "LicenseRef-no-reuse",  # for this recipient and this purpose only
+)
+Purpose = Literal["public-information", "research", "public-policy", "education", "personal", "service"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """[hub.grant]"""
+
+    channels: Annotated[tuple[str, ...], Key('which channels leave: their names, or patterns such as "pm*"')]
+    nodes: Annotated[tuple[str, ...], Key("which nodes they leave from: names, or patterns")] = ("*",)
+    indoor: Annotated[bool, Key("also what is not said to be outdoors: people's lives can be read from it")] = False
+    resolution_s: Annotated[int, Key("0: rows as they were measured; no other is carried out yet", least=0, most=0)]
+    purpose: Annotated[Purpose, Key("what the recipient may use it for")]
+    purpose_text: Annotated[str, Key("the same in your own words")] = ""
+    licence: Annotated[str, Key('the SPDX identifier of its licence, such as "CC-BY-4.0" or "ODbL-1.0"')]
+    first_day: Annotated[datetime.date | None, Key("nothing measured before this day leaves")] = None
+    last_day: Annotated[datetime.date | None, Key("nothing measured after this day leaves")] = None
+    id: Annotated[str, Key("the grant's name; one that was withdrawn needs a new one to come back")] = "1"
+
+    def problem(self) -> str | None:
+        if self.licence not in LICENCES:
+            return f"licence = {self.licence!r}; choose one of: {', '.join(LICENCES)}"
+        if self.first_day and self.last_day and self.first_day > self.last_day:
+            return f"last_day = {self.last_day} is before first_day = {self.first_day}; exchange them"
+        if not self.channels:
+            return 'channels is empty: name some, or "*" for all; without [hub.grant] nothing leaves at all'
+        return None
+
+    def digest(self) -> bytes:
+        """SHA-256 over all that it says, in deterministic CBOR: another grant has another digest."""
+        told: dict[object, object] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            told[field.name] = value.isoformat() if isinstance(value, datetime.date) else value
+        return hashlib.sha256(cbor.encode(told)).digest()
