@@ -12,15 +12,16 @@ from types import ModuleType
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from balise_gateway import hubs, ingests, plugins, settings
+from balise_gateway import hubs, ingests, plugins, settings, sources
 from balise_gateway.errors import ConfigError
 from balise_gateway.grants.grant import Grant
 from balise_gateway.hubs import HubSettings
 from balise_gateway.settings import Key, KeyDoc
+from balise_gateway.sources import SourceSettings
 from balise_wire.frames import FrameKeys
 
 NODE_URN = "urn:dev:"  # RFC 9039
-_SECTIONS = ("gateway", "ingest", "node", "hub", "page")
+_SECTIONS = ("gateway", "ingest", "source", "node", "hub", "page")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ class PageSettings:
 
 @dataclass(frozen=True)
 class Config:
-    """All that the file says. `ingests` and `hubs` hold the `Settings` of their own modules."""
+    """All that the file says. `ingests`, `sources` and `hubs` hold the `Settings` of their own modules."""
 
     file: str
     gateway: GatewaySettings
@@ -78,6 +79,7 @@ class Config:
     hubs: tuple[HubSettings, ...]
     page: PageSettings | None
     grants: Mapping[int, Grant] = field(default_factory=dict)  # by log; a log without one gets nothing
+    sources: tuple[SourceSettings, ...] = ()
 
 
 def load(path: Path) -> Config:
@@ -110,6 +112,7 @@ def parse(text: str, path: Path) -> Config:
         nodes=tuple(settings.build(NodeSettings, entry, where, file) for where, entry in _entries(table, "node", file)),
         hubs=tuple(_plugged(table, "hub", hubs, file)),
         page=settings.build(PageSettings, table["page"], "page", file) if "page" in table else None,
+        sources=tuple(_plugged(table, "source", sources, file)),
     )
     _check_whole(config)
     grants = {
@@ -128,7 +131,7 @@ def key_table() -> dict[str, list[KeyDoc]]:
         "page": settings.keys_of(PageSettings),
         "hub.grant": settings.keys_of(Grant),
     }
-    for section, package in (("ingest", ingests), ("hub", hubs)):
+    for section, package in (("ingest", ingests), ("source", sources), ("hub", hubs)):
         for kind in plugins.kinds(package):
             table[f"{section} {kind}"] = settings.keys_of(plugins.load(package, kind).Settings)
     return table

@@ -11,7 +11,7 @@ from random import Random, SystemRandom
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from balise_gateway import hubs, ingests, keys, logs, plugins, status
+from balise_gateway import hubs, ingests, keys, logs, plugins, sources, status
 from balise_gateway.clock import Clock, known_utc_ms
 from balise_gateway.closing import Closer
 from balise_gateway.config import Config
@@ -137,7 +137,8 @@ class _Parts:
         self.signer: Signer = keys.load_or_make(config.gateway.data_dir)
         origin = f"balise/{self.signer.kid.hex()}"
         self.journal = Journal(config.gateway.data_dir, origin)
-        self.intake = Intake(self.journal, config.nodes, clock, config.gateway.commit_s)
+        found = [(each, plugins.load(sources, each.kind).Source(each, clock.boot_ms)) for each in config.sources]
+        self.intake = Intake(self.journal, config.nodes, clock, config.gateway.commit_s, found)
         self.all_logs = [HOME_LOG, *(hub.log for hub in config.hubs)]
         self.closer = Closer(self.journal, self.signer, clock, _views(config))
         self.uplinks: list[Uplink] = []

@@ -4,7 +4,8 @@ Promises that a frame is acknowledged (sealed, and to its carrier) after it is o
 which fails acknowledges nothing, keeps nothing half and is tried again; that memory is bounded (what does not fit is
 not taken, so it comes again); and that a repeat is answered, not refused. A commit is made `commit_s` after the first
 frame, or at once for a frame without readings (a node that starts wants the time) and when many are waiting.
-Leaves opening frames to `unseal.py`, sorting their items to `sorting.py`, signing to `logs.py`.
+Leaves opening frames to `unseal.py`, sorting their items to `sorting.py`, foreign messages to `foreign.py`, signing to
+`logs.py`.
 """
 
 import asyncio
@@ -17,16 +18,21 @@ from balise_gateway.boots import Boots, Node
 from balise_gateway.clock import Clock, known_utc_ms
 from balise_gateway.config import NodeSettings
 from balise_gateway.errors import JournalError
-from balise_gateway.ingests import Ingest, Token
+from balise_gateway.foreign import Foreign, Way
+from balise_gateway.ingests import AGAIN, SOON, UP_FILTER, Ingest, Token
 from balise_gateway.journal import Journal, tables
 from balise_gateway.log import event
 from balise_gateway.manifests import Manifests
+from balise_gateway.mqtt import topics
 from balise_gateway.sorting import Batch, Sorter
+from balise_gateway.sources import Source, SourceError, SourceSettings
 from balise_gateway.unseal import Opened, Refused, unseal
 from balise_wire.errors import WireError
-from balise_wire.frames import Ack, FrameKeys, seal_ack
+from balise_wire.frames import KID_BYTES, Ack, FrameKeys, seal_ack
 
 MANY_FRAMES = 512  # that many are committed at once; below what one connection may have in flight
+MANY_ROWS = 4_096  # the same with foreign messages, which cost less memory
+SOON_S = 0.05  # when a sender can send no more: enough for its neighbours to come along
 MAX_FRAMES, MAX_BYTES = 16_384, 4 << 20  # more is not taken while commits fail
 ANSWER_REPEATS_AFTER_S = 0.2  # several repeats of a node get one answer
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 60.0
@@ -47,10 +53,17 @@ class CommitState:
 class Intake:
     """Takes messages from all ingests. `ready` must have been called once before the first `take`."""
 
-    def __init__(self, journal: Journal, nodes: Sequence[NodeSettings], clock: Clock, commit_s: float) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        nodes: Sequence[NodeSettings],
+        clock: Clock,
+        commit_s: float,
+        sources: Sequence[tuple[SourceSettings, Source]] = (),
+    ) -> None:
         self.state = CommitState()
         self.nodes: dict[bytes, Node] = {}
-        self._settings, self._commit_s = nodes, commit_s
+        self._settings, self._commit_s, self._sources = nodes, commit_s, sources
         self._journal, self._clock = journal, clock
         self._batch = Batch()
         self._tokens: list[tuple[Ingest, Token]] = []  # released by the next commit
@@ -75,18 +88,27 @@ class Intake:
             for row in tables.NODE.read(db):
                 if row[0] in self.nodes:
                     self.nodes[row[0]].take_row(row)
+                elif len(row[0]) > KID_BYTES:
+                    self.foreign.take_row(row)
         self._generation, self.state.error = self._journal.generation, None
 
-    def take(self, ingest: Ingest, source: str, data: bytes, token: Token | None) -> None:
+    def take(self, ingest: Ingest, source: str, data: bytes, token: Token | None, marks: int = 0) -> None:
         """One message from an ingest; never waits and never raises for what is in it."""
         batch = self._batch
         if batch.frames >= MAX_FRAMES or batch.size_bytes >= MAX_BYTES or len(self._tokens) >= MAX_FRAMES:
             self._not_taken("full", ingest, token)
             return
+        way = self.foreign.route(source)
+        if way is not None:
+            self._take_foreign(way, source, data, marks)
+            if token is not None:
+                self._tokens.append((ingest, token))
+            self._plan_commit(SOON_S if marks & SOON else 0.0 if batch.frames >= MANY_ROWS else None)
+            return
         opened = unseal(data, self._keys)
         try:
             if isinstance(opened, Refused):
-                batch.refuse(opened.reason, source, data)
+                self._refuse(opened, source, data)
                 urgent = False
             elif self._is_held(opened):
                 self._routes[opened.kid] = ingest
@@ -99,11 +121,11 @@ class Intake:
             self.state.error = str(self._journal.fault(error))
             self._generation = 0  # what this frame may have left half done is forgotten by the next `ready`
             self._not_taken("journal", ingest, token)
-            self._plan_commit(True)
+            self._plan_commit(0.0)
             return
         if token is not None:
             self._tokens.append((ingest, token))
-        self._plan_commit(urgent or batch.frames >= MANY_FRAMES)
+        self._plan_commit(0.0 if urgent or batch.frames >= MANY_FRAMES else None)
 
     def commit(self) -> bool:
         """Writes what is gathered, then acknowledges it. On failure nothing is acknowledged, and it is tried again."""
@@ -126,7 +148,7 @@ class Intake:
 
     @property
     def pending(self) -> int:
-        """Frames in memory, not yet on disk."""
+        """Frames and foreign messages in memory, not yet on disk."""
         return self._batch.frames
 
     def _forget(self) -> None:
@@ -135,7 +157,8 @@ class Intake:
         made = [Node(node.name, FrameKeys(node.key)) for node in self._settings]
         self.nodes = {node.keys.kid: node for node in made}
         self._keys = {kid: node.keys for kid, node in self.nodes.items()}
-        self._sorter = Sorter(self.nodes, self._boots, self._manifests)
+        self.foreign = Foreign(self._sources, self._clock)
+        self._sorter = Sorter(self.nodes, self._boots, self._manifests, self.foreign)
 
     def _is_held(self, opened: Opened) -> bool:
         """Is this frame on disk already?"""
@@ -143,6 +166,27 @@ class Intake:
             return False  # nobody can tell
         boot = self._boots.get(self._journal.db, opened.kid, opened.boot)
         return not boot.is_conflict(opened.count, opened.tag) and boot.held.holds(opened.count)
+
+    def _take_foreign(self, way: Way, source: str, data: bytes, marks: int) -> None:
+        """A message that a source wants."""
+        batch = self._batch
+        try:
+            new = self.foreign.take(batch.foreign, way, source, data, bool(marks & AGAIN))
+        except SourceError as error:
+            batch.refuse(error.reason, source, data)
+            return
+        batch.size_bytes += len(data)
+        if new:
+            batch.frames += 1
+        else:
+            self.state.repeats += 1
+
+    def _refuse(self, refused: Refused, source: str, data: bytes) -> None:
+        """What is no frame of ours, and came where none is expected, is nobody's: counted, not kept."""
+        if refused.reason == "garbage" and self._sources and not topics.matches(UP_FILTER, source):
+            self._batch.counts["refused unwanted"] += 1
+        else:
+            self._batch.refuse(refused.reason, source, data)
 
     def _take_frame(self, source: str, data: bytes, opened: Opened) -> bool:
         """A frame that a node of ours has sealed; returns whether it should be committed at once."""
@@ -173,6 +217,7 @@ class Intake:
             self._owed[key] = None
         for node in batch.nodes.values():
             node.committed()
+        self.foreign.committed()
         self._boots.shrink(keep=self._owed)
         self.state.commits += 1
         self.state.last_utc_ms = now_utc_ms
@@ -212,7 +257,7 @@ class Intake:
             else:  # the next commit reserves more
                 self._owed[kid, boot] = None
                 self._batch.nodes[kid] = node
-                self._plan_commit(True)
+                self._plan_commit(0.0)
 
     def _sealed_ack(self, node: Node, boot: int) -> bytes:
         held = self._boots.remembered(node.keys.kid, boot).held
@@ -221,10 +266,12 @@ class Intake:
         node.ack_next += 1
         return sealed
 
-    def _plan_commit(self, at_once: bool) -> None:
+    def _plan_commit(self, within_s: float | None) -> None:
         """One timer: `commit_s` after the first frame, sooner when asked, later while commits fail."""
+        if self._timer is not None and within_s is None:
+            return
         loop = asyncio.get_running_loop()
-        wait_s = self._retry_s if self._retry_s else 0.0 if at_once else self._commit_s
+        wait_s = self._retry_s if self._retry_s else self._commit_s if within_s is None else within_s
         due_s = loop.time() + wait_s
         if self._timer is not None:
             if self._due_s <= due_s or self._retry_s:
@@ -243,7 +290,7 @@ class Intake:
         self.state.error = str(error)
         self._retry_s = min(LAST_RETRY_S, self._retry_s * 2 or FIRST_RETRY_S)
         event("commit failed", why=error, retry_s=self._retry_s, waiting=self._batch.frames)
-        self._plan_commit(False)
+        self._plan_commit(None)
 
     def _drop_pending(self, why: str) -> None:
         """Forgets what is not on disk, unacknowledged: it comes again."""

@@ -16,6 +16,7 @@ from balise_wire.items import Manifest, unpack_item
 
 DIGEST_BYTES = 16
 WITNESSED = "gateway-witnessed"
+ARRIVAL = "arrival"  # what a manifest says of its rows' time when it is when they arrived, not when they were measured
 DEFAULT_TICK_MS = 1000
 _MAX_REMEMBERED = 20_000
 

@@ -24,7 +24,7 @@ _TYPE_NAMES: dict[type, str] = {
     bool: "true or false",
     Path: "a path",
     bytes: "hex digits",
-    dict: 'a table of name = "password"',
+    dict: 'a table of name = "text"',
     list: "a list",
     tuple: "a list of texts",
     datetime.date: "a day, such as 2026-03-01",
@@ -132,8 +132,8 @@ def _convert(value: object, wanted: Any, said: Key, where: str) -> object:
 
 def _convert_table(value: object, where: str) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(v, str) and v for v in value.values()):
-        raise ConfigError(f"{where}: must be {_TYPE_NAMES[dict]}, no password empty")
-    return {str(name): str(password) for name, password in value.items()}
+        raise ConfigError(f"{where}: must be {_TYPE_NAMES[dict]}, no text empty")
+    return {str(name): str(text) for name, text in value.items()}
 
 
 def _convert_list(value: object, where: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from balise_gateway.boots import Boot, Boots, Node, retire
+from balise_gateway.foreign import Foreign, Gathered
 from balise_gateway.journal import tables
 from balise_gateway.journal.tables import Row
 from balise_gateway.manifests import Columns, Manifests, witnessed
@@ -41,6 +42,7 @@ class Batch:
     boots: dict[tuple[bytes, int], Boot] = field(default_factory=dict)
     nodes: dict[bytes, Node] = field(default_factory=dict)
     new_boots: set[bytes] = field(default_factory=set)
+    foreign: Gathered = field(default_factory=dict)
     refused: list[tuple[str, str, bytes]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -59,8 +61,8 @@ class Batch:
 class Sorter:
     """Puts frames into batches, and batches into the journal."""
 
-    def __init__(self, nodes: dict[bytes, Node], boots: Boots, manifests: Manifests) -> None:
-        self._nodes, self._boots, self._manifests = nodes, boots, manifests
+    def __init__(self, nodes: dict[bytes, Node], boots: Boots, manifests: Manifests, foreign: Foreign) -> None:
+        self._nodes, self._boots, self._manifests, self._foreign = nodes, boots, manifests, foreign
 
     def add(self, db: sqlite3.Connection, batch: Batch, opened: Opened) -> bool:
         """Adds a new frame; returns whether it should be committed at once (it carries no readings).
@@ -160,7 +162,7 @@ class Sorter:
         tables.MANIFEST.put(db, batch.manifests.items())
         tables.BOOT_MANIFEST.put(db, batch.boot_manifests)
         tables.WAITING.put(db, batch.waiting)
-        entries = batch.entries + self._no_longer_waiting(db, batch)
+        entries = batch.entries + self._no_longer_waiting(db, batch) + self._foreign.write(db, batch.foreign)
         first = max(1, tables.count(db, "next_entry"))
         tables.ENTRY.put(db, ((first + number, *entry) for number, entry in enumerate(entries)))
         tables.COUNTER.put(db, [("next_entry", first + len(entries))])

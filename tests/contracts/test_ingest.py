@@ -80,7 +80,7 @@ class Carried:
         self.tokens: list[Any] = []
         self.commits = True
 
-    def take(self, ingest: Ingest, source: str, data: bytes, token: Any) -> None:
+    def take(self, ingest: Ingest, source: str, data: bytes, token: Any, marks: int = 0) -> None:
         assert ingest is self.ingest
         self.arrived.append((source, data))
         if token is not None:

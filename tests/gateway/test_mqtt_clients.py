@@ -26,7 +26,7 @@ class Port:
         self.messages: list[tuple[str, bytes]] = []
         self.waiting: list[Any] = []
 
-    def take(self, ingest: Any, source: str, data: bytes, token: Any) -> None:
+    def take(self, ingest: Any, source: str, data: bytes, token: Any, marks: int = 0) -> None:
         self.messages.append((source, data))
         if token is not None:
             self.waiting.append(token)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from balise_gateway.ingests import AGAIN, SOON
 from balise_gateway.mqtt import packets
 from balise_gateway.mqtt.core import BURST_S, CONNECT_WITHIN_S, MAX_SUBSCRIPTIONS, Limits, Message, ServerConnection
 from gateway.mqtt_bytes import connect, packet, publish, subscribe, text
@@ -28,7 +29,7 @@ def opened(limits: Limits = LIMITS) -> ServerConnection:
 
 def test_publish_waits_for_the_owner() -> None:
     core = opened()
-    assert core.receive(publish(packet_id=7), 0.0) == [Message("t", b"p", 7)]
+    assert core.receive(publish(packet_id=7), 0.0) == [Message("t", b"p", 7, SOON)]
     assert not core.outgoing
     core.committed(7)
     assert core.outgoing == b"\x40\x02\x00\x07"
@@ -44,13 +45,13 @@ def test_what_was_not_taken_is_not_acknowledged() -> None:
 
 def test_qos_0_needs_no_answer() -> None:
     core = opened()
-    assert core.receive(publish(), 0.0) == [Message("t", b"p", None)]
+    assert core.receive(publish(), 0.0) == [Message("t", b"p", None, 0)]
     assert core.in_flight == 0
 
 
 def test_retained_and_repeated_are_messages_like_others() -> None:
     core = opened()
-    assert core.receive(publish(packet_id=1, flags=0x08 | 0x01), 0.0) == [Message("t", b"p", 1)]
+    assert core.receive(publish(packet_id=1, flags=0x08 | 0x01), 0.0) == [Message("t", b"p", 1, AGAIN | SOON)]
 
 
 def test_bytes_one_by_one() -> None:
@@ -58,7 +59,7 @@ def test_bytes_one_by_one() -> None:
     found = []
     for byte in connect() + publish(packet_id=1) + subscribe(2, "a/#") + b"\xc0\x00" + publish("x", b"y" * 300):
         found += core.receive(bytes((byte,)), 0.0)
-    assert found == [Message("t", b"p", 1), Message("x", b"y" * 300, None)]
+    assert found == [Message("t", b"p", 1, SOON), Message("x", b"y" * 300, None, 0)]
     assert core.outgoing == ACCEPTED + b"\x90\x03\x00\x02\x00" + packets.PINGRESP_BYTES
 
 
@@ -168,7 +169,7 @@ def test_refusals_that_have_a_code_say_it() -> None:
 
 def test_what_came_before_the_garbage_counts() -> None:
     core = opened()
-    assert core.receive(publish(packet_id=1) + b"\xf0\x00" + publish(packet_id=2), 0.0) == [Message("t", b"p", 1)]
+    assert core.receive(publish(packet_id=1) + b"\xf0\x00" + publish(packet_id=2), 0.0) == [Message("t", b"p", 1, SOON)]
     assert core.closed == "order"
     core.committed(1)  # late news for a connection that has gone
     assert not core.outgoing

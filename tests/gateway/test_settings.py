@@ -65,7 +65,7 @@ CASES = {
     "a name that is no URN": (NAME, "air-01", ["node 1", "urn:dev:"]),
     "a url without a scheme": ("http://hub.example", "hub.example", ["hub 1: url", "https://"]),
     "nobody may connect": ('[ingest.users]\nair-01 = "right"', "", ["ingest 1", "anonymous = true", "[ingest.users]"]),
-    "an empty password": ('air-01 = "right"', 'air-01 = ""', ["ingest 1: users", "no password empty"]),
+    "an empty password": ('air-01 = "right"', 'air-01 = ""', ["ingest 1: users", "no text empty"]),
     "single brackets": ("[[node]]", "[node]", ["node", "[[node]]"]),
     "not TOML": ("[gateway]", "[gateway", ["not TOML"]),
     "the home log is not for a hub": ("log = 1", "log = 0", ["hub 1: log", "at least 1"]),

@@ -14,7 +14,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from balise_gateway.grants.grant import Grant
-from balise_gateway.manifests import Columns, columns_of
+from balise_gateway.manifests import ARRIVAL, Columns, columns_of
 from balise_wire import cbor
 from balise_wire.items import Item, Loss
 
@@ -162,6 +162,8 @@ class Granted:
 def narrowed_manifest(told: Mapping[object, object], kept: Sequence[int]) -> dict[object, object]:
     """The keys and channels of a manifest that may leave."""
     narrowed: dict[object, object] = {key: told[key] for key in _MANIFEST_KEYS if key in told}
+    if told.get("time") == ARRIVAL:
+        narrowed["time"] = ARRIVAL
     channels = told.get("channels")
     found = [entry for entry in channels if isinstance(entry, dict)] if isinstance(channels, list) else []
     narrowed["channels"] = [_narrowed_channel(found[number]) for number in kept]

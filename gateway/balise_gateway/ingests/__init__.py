@@ -13,8 +13,14 @@ from typing import Any, Protocol
 UP_FILTER = "balise/v1/n/+/up"
 
 Token = Any  # whatever an ingest needs to acknowledge one message to its carrier
-Take = Callable[["Ingest", str, bytes, Token | None], None]
+AGAIN, SOON = 1, 2  # marks of a message: it may have come before; its sender can send no more until it is released
 Listen = Callable[[Callable[[], Any], str, int], Awaitable[Any]]
+
+
+class Take(Protocol):
+    """Where an ingest hands its messages."""
+
+    def __call__(self, ingest: "Ingest", source: str, data: bytes, token: Token | None, marks: int = 0) -> None: ...
 
 
 def down_topic(kid: bytes) -> str:
@@ -28,8 +34,9 @@ class Ingest(Protocol):
     async def run(self, take: Take) -> None:
         """Carries until cancelled, and comes back by itself after every fault of its carrier.
 
-        Each message is handed over as `take(self, source, data, token)`: `source` says where it came from (for people),
-        `token` is whatever `release` needs, or None when this carrier has nothing to acknowledge. `take` never waits.
+        Each message is handed over as `take(self, source, data, token, marks)`: `source` says where it came from (a
+        topic; or "/", a path and a query), `token` is whatever `release` needs, or None when this carrier has nothing
+        to acknowledge, `marks` is AGAIN and SOON, where they hold. `take` never waits.
         When cancelled it closes its connections, and acknowledges nothing more.
         """
         ...

@@ -108,7 +108,7 @@ class Ingest:
 
     def _pass_on(self, message: Message, token: MqttToken | None) -> None:
         if self._take is not None:
-            self._take(self, message.topic, message.payload, token)
+            self._take(self, message.topic, message.payload, token, message.marks)
 
 
 class Logins:

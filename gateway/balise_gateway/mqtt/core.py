@@ -5,10 +5,12 @@ Promises: no input raises; garbage closes this connection with a named reason; w
 ignored, subscriptions get QoS 0. Leaves sockets, time-outs and take-overs to `listener.py`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from balise_gateway.ingests import AGAIN, SOON
 from balise_gateway.mqtt import packets, topics
 from balise_gateway.mqtt.packets import PacketError
 
@@ -16,6 +18,9 @@ CLEAN = "clean"  # the client said DISCONNECT
 CONNECT_WITHIN_S = 10.0
 KEEP_ALIVE_FACTOR = 1.5  # section 3.1.2.10
 MAX_SUBSCRIPTIONS = 16
+USUAL_WINDOW = 20  # what paho and mosquitto send, unless told otherwise, before they wait for the first PUBACK
+NEARLY_FULL = 16
+LEISURE_S = 0.5  # a client that waits for its PUBACK sends on sooner than that
 BURST_S = 2.0  # how much of its rate a connection may send at once
 
 Authenticate = Callable[[str | None, bytes | None], bool]
@@ -31,11 +36,12 @@ class Limits:
 
 
 class Message(NamedTuple):
-    """One PUBLISH; `packet_id` is None for QoS 0, else it waits for `committed`."""
+    """One PUBLISH; `packet_id` is None for QoS 0, else it waits for `committed`. `marks`: AGAIN and SOON."""
 
     topic: str
     payload: bytes
     packet_id: int | None
+    marks: int
 
 
 class ServerConnection:
@@ -55,6 +61,9 @@ class ServerConnection:
         self._keep_alive_s = 0
         self._opened_s = self._heard_s = self._filled_s = now_s
         self._tokens = limits.rate_per_s * BURST_S
+        self._full_at = 1  # with so many in flight, the client is held to be waiting
+        self._released, self._released_s = False, math.inf
+        self._names: dict[bytes, str] = {}  # topics that this client has used
 
     def receive(self, data: bytes, now_s: float) -> list[Message]:
         """Takes bytes from the client; returns the messages that are complete and allowed by the limits."""
@@ -70,6 +79,8 @@ class ServerConnection:
             self._tokens + (now_s - self._filled_s) * self.limits.rate_per_s, self.limits.rate_per_s * BURST_S
         )
         self._filled_s = now_s
+        if self._released:
+            self._released, self._released_s = False, now_s
         messages: list[Message] = []
         if self.closed is None:
             try:
@@ -80,7 +91,8 @@ class ServerConnection:
 
     def committed(self, packet_id: int) -> None:
         """The owner has committed this message: the client may forget it."""
-        self.dropped()
+        self.in_flight -= 1
+        self._released = True
         if self.closed is None:
             self.outgoing += packets.puback(packet_id)
 
@@ -120,32 +132,49 @@ class ServerConnection:
             self._buffer.clear()
 
     def _take_packets(self, messages: list[Message]) -> None:
-        buffer, at, limit = self._buffer, 0, self.limits.max_packet_bytes
+        data, at, limit = bytes(self._buffer), 0, self.limits.max_packet_bytes
+        connected, end = self.client_id is not None, len(data)
         try:
             while not self.blocked:
-                found = packets.header(buffer, at, limit)
-                if found is None or found[1] > len(buffer):
-                    self._check_first(buffer, at)
+                found = packets.header(data, at, limit)
+                if found is None or found[1] > end:
+                    self._check_first(data, at)
                     return
-                first, body, at = buffer[at], bytes(buffer[found[0] : found[1]]), found[1]
-                if first >> 4 == packets.PUBLISH and self.client_id is not None:
-                    messages.append(self._publish(first, body))
+                first, start, at = data[at], *found
+                if connected and first >> 4 == packets.PUBLISH:
+                    messages.append(self._publish(first, data, start, at))
                 else:
-                    self._control(first, body)
+                    self._control(first, data[start:at])
+                    connected = self.client_id is not None
         finally:
-            del buffer[:at]
+            del self._buffer[:at]
 
-    def _check_first(self, buffer: bytearray, at: int) -> None:
+    def _check_first(self, buffer: bytes, at: int) -> None:
         """A stranger is told apart by its first byte, not after as many bytes as it likes to announce."""
         if self.client_id is None and len(buffer) > at and buffer[at] != packets.CONNECT << 4:
             raise PacketError("order", "the first packet must be CONNECT")
 
-    def _publish(self, first: int, body: bytes) -> Message:
-        message = Message(*packets.parse_publish(first, body))
+    def _publish(self, first: int, data: bytes, start: int, end: int) -> Message:
+        topic, at, packet_id = packets.parse_publish(first, data, start, end, self._names)
         self._tokens -= 1
-        if message.packet_id is not None:
-            self.in_flight += 1
-        return message
+        if packet_id is None:
+            return Message(topic, data[at:end], None, 0)
+        self._learn_window()
+        self.in_flight += 1
+        marks = (AGAIN if first & packets.DUP else 0) | (SOON if self.in_flight == self._full_at else 0)
+        return Message(topic, data[at:end], packet_id, marks)
+
+    def _learn_window(self) -> None:
+        """A client says nowhere how much it sends before it waits: it is told by what it does.
+
+        One that sends a single message and waits must have its PUBACK soon; one that sends on, or only now and then,
+        must not cause a commit each time.
+        """
+        if self._full_at == 1:
+            if self.in_flight or self._filled_s - self._released_s > LEISURE_S:
+                self._full_at = min(NEARLY_FULL, self.limits.max_in_flight)
+        elif self.in_flight > USUAL_WINDOW:
+            self._full_at = max(self._full_at, self.limits.max_in_flight * 3 // 4)
 
     def _control(self, first: int, body: bytes) -> None:
         packets.check_flags(first)

@@ -28,6 +28,9 @@ SUBSCRIBED, SUBSCRIPTION_REFUSED = 0x00, 0x80  # section 3.9.3; QoS 0 is what is
 
 PINGRESP_BYTES = b"\xd0\x00"
 
+DUP = 0x08  # section 3.3.1.1: this PUBLISH may have been sent before
+MAX_NAMES = 256
+
 _LONGEST_HEADER_BYTES = 5  # one byte, and a length of at most four (section 2.2.3)
 _FIXED_FLAGS = {CONNECT: 0, SUBSCRIBE: 2, UNSUBSCRIBE: 2, PINGREQ: 0, DISCONNECT: 0}  # section 2.2.2
 _MAX_CLIENT_ID_BYTES = 256
@@ -52,11 +55,11 @@ class Connect:
     password: bytes | None
 
 
-def header(buffer: bytearray, at: int, limit_bytes: int) -> tuple[int, int] | None:
+def header(data: bytes, at: int, limit_bytes: int) -> tuple[int, int] | None:
     """(where the body starts, where it ends) of the packet at `at`; None when its header is not complete yet."""
-    length, shift, position, end = 0, 0, at + 1, len(buffer)
+    length, shift, position, end = 0, 0, at + 1, len(data)
     while position < end:
-        byte = buffer[position]
+        byte = data[position]
         position += 1
         length |= (byte & 0x7F) << shift
         if byte < 0x80:
@@ -76,27 +79,43 @@ def check_flags(first: int) -> None:
         raise PacketError("malformed", f"flags {first & 15} on a packet of type {first >> 4}")
 
 
-def parse_publish(first: int, body: bytes) -> tuple[str, bytes, int | None]:
-    """(topic, payload, packet id or None) of a PUBLISH, section 3.3; None stands for QoS 0."""
+def parse_publish(
+    first: int, data: bytes, start: int, end: int, names: dict[bytes, str]
+) -> tuple[str, int, int | None]:
+    """(topic, where the payload starts, packet id or None) of the PUBLISH whose body is data[start:end], section 3.3.
+
+    None stands for QoS 0. `names` remembers the topics that were valid, at most MAX_NAMES of them.
+    """
     qos = first >> 1 & 3
     if qos == 2:
         raise PacketError("qos2", "QoS 2 is not offered: use QoS 1")
-    if qos == 3 or (qos == 0 and first & 8):
+    if qos == 3 or (qos == 0 and first & DUP):
         raise PacketError("malformed", "QoS 3, or DUP with QoS 0")
-    if len(body) < 2:
+    if end - start < 2:
         raise PacketError("malformed", "a PUBLISH without a topic")
-    end = 2 + (body[0] << 8 | body[1])
-    topic = text_of(body[2:end], end - 2)
-    if not topics.valid_name(topic):
-        raise PacketError("malformed", "a topic that is empty, too long or has wildcards")
+    at = start + 2 + (data[start] << 8 | data[start + 1])
+    topic = names.get(data[start:at])
+    if topic is None:
+        topic = _new_name(data[start : min(at, end)], at - start, names)
     if qos == 0:
-        return topic, body[end:], None
-    if len(body) < end + 2:
+        return topic, at, None
+    if end < at + 2:
         raise PacketError("malformed", "QoS 1 without a packet id")
-    packet_id = body[end] << 8 | body[end + 1]
+    packet_id = data[at] << 8 | data[at + 1]
     if packet_id == 0:
         raise PacketError("malformed", "packet id 0")
-    return topic, body[end + 2 :], packet_id
+    return topic, at + 2, packet_id
+
+
+def _new_name(raw: bytes, length: int, names: dict[bytes, str]) -> str:
+    """A topic with its two bytes of length, seen for the first time."""
+    topic = text_of(raw[2:], length - 2)
+    if not topics.valid_name(topic):
+        raise PacketError("malformed", "a topic that is empty, too long or has wildcards")
+    if len(names) >= MAX_NAMES:
+        names.clear()
+    names[raw] = topic
+    return topic
 
 
 def text_of(raw: bytes, length: int) -> str:
