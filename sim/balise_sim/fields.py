@@ -17,8 +17,11 @@ from functools import lru_cache
 from random import Random
 from zoneinfo import ZoneInfo
 
+from balise_sim import truth
+from balise_sim.truth import US_PER_S
+
 ZONE = ZoneInfo("Europe/Paris")
-US_PER_S, S_PER_HOUR, H_PER_DAY = 1_000_000, 3600, 24
+S_PER_HOUR, H_PER_DAY = 3600, 24
 WASHOUT_PER_MM = 0.12  # share of particles that one mm of rain takes out of the air
 WASHOUT_HOURS = 6  # how long the air stays clean behind it
 SMOKE_BELOW_C = 13.0  # stoves are lit when it is colder
@@ -145,10 +148,7 @@ class Place:
         quantity = self.channel(name)
         if quantity is None:
             raise KeyError(f"the district has no {name!r}; it has {', '.join(sorted(self._quantities))}")
-        values = [quantity(us) for us in range(from_us, to_us, step_s * US_PER_S)]
-        if name == "laeq":
-            return 10 * math.log10(sum(10 ** (level / 10) for level in values) / len(values))
-        return sum(values) / len(values)
+        return truth.mean(quantity, name, (from_us, to_us), step_s)
 
     def _at(self, minute: float) -> Sky:
         return self._district.sky(int(minute))

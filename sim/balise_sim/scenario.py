@@ -27,7 +27,7 @@ KINDS = {
     "clock": "the gateway's clock is as `mode` says: ahead or back (by a year), or unknown; on virtual time only",
     "PART.FAULT": "a sensor, a bus or the flash of the home `node` has that fault: sds011.silence, i2c0.nack_data",
 }
-AIRS = {"recorded": "the recording, shifted from home to home", "district": "seeded fields of a made-up district"}
+AIRS = {"recorded": "the recordings, shifted from home to home", "district": "seeded fields of a made-up district"}
 NEEDED = {"start_utc": str, "hours": float, "drain_min": float, "period_s": int, "batch_s": int, "homes": int}
 OPTIONAL = {"air": str, "kits": list}
 EVENT_KEYS = {"at_min": float, "for_min": float, "what": str, "node": str, "mode": str}

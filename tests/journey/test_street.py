@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,6 +22,7 @@ from balise_sim.street import Street, ledger_of
 from balise_sim.verdict import Verdict, judge
 from balise_wire.envelope import Signer, sign_envelope, verify_envelope
 from balise_wire.items import Loss, Manifest, Readings
+from journey.at_hub import items_at_hub, values_at_hub
 
 HOUR_END_MS = START_UTC_MS + 3_600_000
 HOUR = Scenario("hour", START_UTC_MS, 1, 60, 60, 600, homes_of(2), ())
@@ -96,27 +96,6 @@ def test_what_is_at_the_hub_is_what_was_in_the_air(tmp_path: Path) -> None:
                 assert value is not None
                 near = [truth(at_us + second * 1_000_000) for second in range(-2, 4)]
                 assert min(abs(value / scale - true) for true in near) <= tolerance
-
-
-def items_at_hub(street: Street) -> list[Any]:
-    """All items that the hub holds, in order, verified."""
-    store = HubStore(street.site.hub_db)
-    signed = [cose for kid, log in store.logs() for _, cose in store.envelopes(kid, log)]
-    store.close()
-    return [item for cose in signed for item in verify_envelope(cose, street.site.gateway_keys).items]
-
-
-def values_at_hub(street: Street, node: str) -> dict[float, dict[str, float | None]]:
-    """What the hub holds of one node, by UTC in seconds and channel."""
-    columns: dict[int, list[str]] = {}
-    found: dict[float, dict[str, float | None]] = {}
-    for item in items_at_hub(street):
-        if isinstance(item, Manifest) and item.map["node"] == node:
-            columns[item.number] = [entry["n"] for entry in item.map["channels"]]
-        if isinstance(item, Readings) and item.manifest in columns and item.boot is None:
-            for row, time_s in enumerate(item.times):
-                found[time_s] = {name: item.columns[at][row] for at, name in enumerate(columns[item.manifest])}
-    return found
 
 
 def test_sensors_that_fail_leave_missing_values_and_nothing_else(tmp_path: Path) -> None:

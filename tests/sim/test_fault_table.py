@@ -99,7 +99,7 @@ def written(path: Path, whats: list[tuple[str, str]]) -> Path:
 
 def test_each_fault_is_an_entry_that_a_street_plays(tmp_path: Path) -> None:
     """Whatever fails: no row is lost that is not told, no node restarts, and every fault is over at the end."""
-    left_out = ("flash.bit_rot", "clock", "inmp441.")  # tests/journey plays the first two; sound takes minutes
+    left_out = ("flash.bit_rot", "clock", "inmp441.")  # tests/journey plays these: a listener takes more time
     whats = [(name, what) for name, what in WHATS if not what.startswith(left_out)]
     scenario = load(written(tmp_path / "all.toml", whats))
     street = Street(scenario, tmp_path / "street", 1)

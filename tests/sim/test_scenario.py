@@ -62,7 +62,7 @@ def test_a_wrong_file_is_told(tmp_path: Path, changes: dict[str, str], event: di
 
 
 def test_a_scenario_that_is_not_there_is_told_by_the_command() -> None:
-    bundled_ones = "no scenario 'stret'; bundled are district, faults, kits, pair"
+    bundled_ones = "no scenario 'stret'; bundled are district, faults, kits, noise, pair"
     for name, told in (("stret", bundled_ones), ("no.toml", "no.toml")):
         command = [sys.executable, "-m", "balise_tools", "sim", "run", name]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
