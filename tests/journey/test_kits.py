@@ -13,7 +13,7 @@ from balise_sim.street import Street, places
 from journey.at_hub import values_at_hub
 
 KIT_SCENARIO = bundled("kits")
-LISTENER = "noise-pico"  # takes ten times as long as all the others together
+LISTENER = "noise-pico"  # takes twenty times as long as all the others together
 # Channel at the hub: the district's quantity, units in one of it, how far off it may be
 MEASURED = {
     "laeq": ("laeq", 10, 1.0),
