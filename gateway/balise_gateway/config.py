@@ -31,6 +31,16 @@ class GatewaySettings:
     data_dir: Annotated[Path, Key("where the journal and the signing key lie")]
     commit_s: Annotated[float, Key("the longest that a frame waits in memory before it is on disk", least=0.01)] = 60.0
     home_batch_s: Annotated[float, Key("how often the home log is closed into an envelope", least=0.01)] = 3600.0
+    max_journal_bytes: Annotated[
+        int,
+        Key("how large the journal may grow; then the oldest goes, in the order that is written above", least=1 << 20),
+    ] = 1 << 30
+    keep_days: Annotated[float | None, Key("how long anything is kept; unset: as long as there is room", least=1.0)] = (
+        None
+    )
+    keep_sent_days: Annotated[
+        float | None, Key("how long the envelopes of a hub are kept that it holds", least=0.0)
+    ] = 92.0
     clock_uncertainty_ms: Annotated[
         int | None, Key("believe the system's clock within this, whatever NTP says; unset: ask the kernel", least=0)
     ] = None

@@ -14,13 +14,14 @@ from zoneinfo import ZoneInfo
 from balise_gateway import hubs, ingests, keys, logs, plugins, sources, status
 from balise_gateway.clock import Clock, known_utc_ms
 from balise_gateway.closing import Closer
-from balise_gateway.config import Config
+from balise_gateway.config import Config, GatewaySettings
 from balise_gateway.errors import JournalError
 from balise_gateway.grants import rules
 from balise_gateway.ingests import Ingest, Listen
 from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal
 from balise_gateway.journal.tables import HOME_LOG
+from balise_gateway.keeping import Bounds, Keeper
 from balise_gateway.log import event
 from balise_gateway.uplink import Uplink
 from balise_wire.envelope import Signer
@@ -141,6 +142,7 @@ class _Parts:
         self.intake = Intake(self.journal, config.nodes, clock, config.gateway.commit_s, found)
         self.all_logs = [HOME_LOG, *(hub.log for hub in config.hubs)]
         self.closer = Closer(self.journal, self.signer, clock, _views(config))
+        self.keeper = Keeper(self.journal, clock, _bounds(config.gateway), self.all_logs[1:], origin)
         self.uplinks: list[Uplink] = []
         for settings in config.hubs:
             hub = plugins.load(hubs, settings.kind).Hub(settings, self.signer.kid, transport, dice)
@@ -159,17 +161,23 @@ def _views(config: Config) -> dict[int, rules.View]:
 
 
 async def _close_periodically(parts: _Parts, log: int, form: str, period_s: float, uplink: Uplink | None) -> None:
-    """Closes what an earlier run left, then all that has come, every period."""
+    """Closes what an earlier run left, then all that has come, every period; then the journal is kept within bounds."""
     while True:
         parts.intake.commit()
         try:
             while parts.closer.close(log, form):
+                await asyncio.sleep(0)
+            while parts.keeper.step():
                 await asyncio.sleep(0)
         except JournalError as error:
             event("log not closed", log=log, why=error)
         if uplink is not None:
             uplink.wake()
         await asyncio.sleep(period_s)
+
+
+def _bounds(settings: GatewaySettings) -> Bounds:
+    return Bounds(settings.max_journal_bytes, settings.keep_days, settings.keep_sent_days)
 
 
 def _journal_state(intake: Intake) -> Mapping[str, object]:

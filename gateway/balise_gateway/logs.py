@@ -9,13 +9,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from balise_gateway.boots import Boot
+from balise_gateway.errors import JournalDamaged
 from balise_gateway.hubs import Holding, Stored
 from balise_gateway.journal import tables
 from balise_gateway.journal.tables import HOME_LOG, Row
 from balise_wire import cbor
 from balise_wire.items import Loss
+from balise_wire.log import leaf_hash
 
 NO_ANCHOR, BETWEEN, ANCHORED = 0, 1, 2  # what a log has been told about the time of a domain
+_MAX_RANGES = 1_000  # of what a hub holds beyond what it lacks; more are asked for again
 _SPARE_NUMBERS = 1_000  # given by envelopes that only the hub remembers
 
 
@@ -134,19 +137,59 @@ def note_holding(db: sqlite3.Connection, log: int, held: Holding, origin: str) -
     if more:
         reason = "known to the hub only: this journal is an older copy, or was damaged"
         loss = Loss(origin, "envelope", [log, state.next_seq], [log, held.highest], reason)
-        _tell(db, loss, (HOME_LOG, log))
+        tell(db, loss, (HOME_LOG, log))
         state.next_seq = held.highest + 1
         state.next_manifest += _SPARE_NUMBERS
         state.next_domain += _SPARE_NUMBERS
         db.execute("DELETE FROM log_manifest WHERE log = ?", (log,))
         db.execute("DELETE FROM log_domain WHERE log = ?", (log,))
-    state.hub_next = held.next_seq
+    _remember_ranges(db, log, held.ranges)
+    state.hub_next = _first_lacking(db, state, held)
     state.save(db)
     db.execute("DELETE FROM counter WHERE name = ?", (tables.ask_hub(log),))
     return more
 
 
-def _tell(db: sqlite3.Connection, loss: Loss, logs: Iterable[int]) -> None:
+def leaf_hashes(db: sqlite3.Connection, log: int) -> list[bytes]:
+    """The leaf of every envelope of this log, also of those that were given up. Raises JournalDamaged for a hole."""
+    leaves = {seq: digest for _, seq, digest in tables.LEAF.read(db, "log = ?", (log,))}
+    leaves |= {row[1]: leaf_hash(row[5]) for row in tables.ENVELOPE.read(db, "log = ?", (log,))}
+    size = Log.read(db, log).next_seq - 1
+    missing = next((seq for seq in range(1, size + 1) if seq not in leaves), None)
+    if missing is not None:
+        raise JournalDamaged(f"log {log}: envelope {missing} was lost with a damaged page, and its leaf hash with it")
+    return [leaves[seq] for seq in range(1, size + 1)]
+
+
+def holding(db: sqlite3.Connection, log: int) -> Holding:
+    """What the hub held when it was last heard."""
+    ranges = tables.HELD.read(db, "log = ? ORDER BY first_seq", (log,))
+    return Holding(Log.read(db, log).hub_next, tuple((first, last) for _, first, last in ranges))
+
+
+def _remember_ranges(db: sqlite3.Connection, log: int, ranges: Sequence[tuple[int, int]]) -> None:
+    """Written when they have changed: most hubs hold nothing beyond what they lack."""
+    kept = sorted(ranges)[:_MAX_RANGES]
+    if kept != [tuple(row[1:]) for row in tables.HELD.read(db, "log = ? ORDER BY first_seq", (log,))]:
+        db.execute("DELETE FROM held WHERE log = ?", (log,))
+        tables.HELD.put(db, [(log, first, last) for first, last in kept])
+
+
+def _first_lacking(db: sqlite3.Connection, state: Log, held: Holding) -> int:
+    """The first envelope that the hub lacks and the journal has; what was given up is in no hub's way."""
+    seq = held.next_seq
+    while True:
+        query = "SELECT min(seq) FROM envelope WHERE log = ? AND seq >= ?"
+        (found,) = db.execute(query, (state.log, seq)).fetchone()
+        if found is None:
+            return state.next_seq
+        within = [last for first, last in held.ranges if first <= found <= last]
+        if not within:
+            return int(found)
+        seq = max(within) + 1
+
+
+def tell(db: sqlite3.Connection, loss: Loss, logs: Iterable[int]) -> None:
     """A loss item of the gateway's own, for each of these logs."""
     first = max(1, tables.count(db, "next_entry"))
     body = cbor.encode(loss.pack())

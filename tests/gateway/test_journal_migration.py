@@ -120,8 +120,11 @@ SAMPLES: dict[str, Row] = {
 }
 
 
-@pytest.mark.parametrize("table", [table for table in TABLES if table.since > 1], ids=lambda table: table.name)
+@pytest.mark.parametrize(
+    "table", [table for table in TABLES if table.since > 1 and table.name != "held"], ids=lambda table: table.name
+)
 def test_rows_of_new_tables_are_salvaged(table: Table, tmp_path: Path) -> None:
+    """But for what a hub holds: it says it again."""
     journal = opened(tmp_path)
     with journal.transaction() as db:
         table.put(db, [SAMPLES[table.name]])

@@ -165,6 +165,7 @@ def _settle_logs(db: sqlite3.Connection) -> None:
 def _drop_stale(db: sqlite3.Connection) -> None:
     """Rows that were deleted before the damage, and whose page still holds them."""
     db.execute("DELETE FROM entry WHERE entry <= (SELECT min(cursor) FROM log)")
+    db.execute("DELETE FROM held")  # the hub says it again; an old answer could make us hold back what it lacks
     db.execute("DELETE FROM envelope WHERE (log, seq) IN (SELECT log, seq FROM leaf)")
     db.execute(
         "DELETE FROM waiting WHERE EXISTS (SELECT 1 FROM boot_manifest AS known WHERE known.node = waiting.node "

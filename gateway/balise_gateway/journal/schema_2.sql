@@ -27,3 +27,8 @@ CREATE TABLE aggregate (
 -- The leaf hash of an envelope that was dropped to make room: the log's checkpoints and proofs stay possible.
 CREATE TABLE leaf (
   log INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL, crc INTEGER NOT NULL, UNIQUE (log, seq)) STRICT;
+
+-- What a hub holds of its log beyond the first envelope that it lacks: one that it refused holds up no other.
+CREATE TABLE held (
+  log INTEGER NOT NULL, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL, crc INTEGER NOT NULL,
+  UNIQUE (log, first_seq)) STRICT;

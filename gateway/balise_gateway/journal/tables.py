@@ -109,6 +109,7 @@ AGGREGATE = Table(
     reals=("mean", "least", "most"),
 )
 LEAF = Table("leaf", ("log", "seq", "hash"), keys=2, since=2)
+HELD = Table("held", ("log", "first_seq", "last_seq"), keys=2, since=2)
 
 TABLES = (
     NODE,
@@ -129,6 +130,7 @@ TABLES = (
     SPAN,
     AGGREGATE,
     LEAF,
+    HELD,
 )
 
 NEW_LOG: Row = (1, 0, 1, 1, 1, 0, 0, 0)  # all columns of a new log after its number
