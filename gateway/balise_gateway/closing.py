@@ -10,19 +10,20 @@ are enforced (`grants/`). Leaves when to close to `daemon.py`, and numbers to `l
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from balise_gateway import dating, logs
 from balise_gateway.boots import Boot
 from balise_gateway.clock import Clock, known_utc_ms
 from balise_gateway.grants import source
 from balise_gateway.grants.rules import Seen, View
-from balise_gateway.journal import Journal, tables
+from balise_gateway.journal import Journal, bodies, tables
 from balise_gateway.journal.tables import HOME_LOG, Row
 from balise_gateway.logs import ANCHORED, BETWEEN, NO_ANCHOR, Log
 from balise_gateway.manifests import Columns, Manifests
 from balise_wire import cbor
 from balise_wire.envelope import Signer, sign_envelope
-from balise_wire.items import Anchor, Loss, Manifest, Readings, unpack_item
+from balise_wire.items import Anchor, Loss, Manifest, Readings
 
 Packed = list[object]
 
@@ -35,19 +36,23 @@ class _Group:
 
     columns: Columns
     domain: int | None
-    rows: list[tuple[int, list[int | None], list[tuple[int, int]]]] = field(default_factory=list)
+    rows: list[tuple[int, Sequence[int | None], Sequence[tuple[int, int]]]] = field(default_factory=list)
 
     def add(self, item: Readings, ticks: Iterable[tuple[int, int]]) -> None:
         """`ticks`: which rows of the item, and when they were."""
         flags = {(column, row): flag for column, pairs in item.flags.items() for row, flag in pairs}
         width = range(len(item.columns))
+        if not flags:
+            values = list(zip(*item.columns, strict=True))
+            self.rows.extend([(tick, values[row], ()) for row, tick in ticks])
+            return
         for row, tick in ticks:
             marks = [(column, flags[column, row]) for column in width if (column, row) in flags]
             self.rows.append((tick, [column[row] for column in item.columns], marks))
 
     def readings(self, number: int) -> Readings:
         """All rows in order of time; rows of one moment in order of arrival."""
-        self.rows.sort(key=lambda row: row[0])
+        self.rows.sort(key=itemgetter(0))
         flags: dict[int, list[list[int]]] = {}
         for index, (_, _, marks) in enumerate(self.rows):
             for column, flag in marks:
@@ -61,7 +66,7 @@ class Closer:
 
     def __init__(self, journal: Journal, signer: Signer, clock: Clock, views: Mapping[int, View]) -> None:
         self._journal, self._signer, self._clock = journal, signer, clock
-        self._views = dict(views)
+        self._views, self._manifests = dict(views), Manifests()
 
     def close(self, log: int, form: str) -> bool:
         """Signs and stores one envelope of what waits for this log; returns whether more may be waiting.
@@ -73,7 +78,7 @@ class Closer:
             if self._must_ask_hub(db, log):
                 return False
             entries = _some_entries(db, state.cursor)
-            envelope = _Envelope(db, state, self._clock, self._views[log])
+            envelope = _Envelope(db, state, self._clock, self._views[log], self._manifests)
             items = envelope.items([entry for entry in entries if entry[5] in (None, log)], form)
             if entries:
                 state.cursor = entries[-1][0]
@@ -108,9 +113,9 @@ def _some_entries(db: sqlite3.Connection, cursor: int) -> list[Row]:
 class _Envelope:
     """The items of one envelope, gathered inside its transaction."""
 
-    def __init__(self, db: sqlite3.Connection, log: Log, clock: Clock, view: View) -> None:
+    def __init__(self, db: sqlite3.Connection, log: Log, clock: Clock, view: View, manifests: Manifests) -> None:
         self._db, self._log, self._clock, self._view = db, log, clock, view
-        self._manifests = Manifests()
+        self._manifests = manifests
         self._boots: dict[tuple[bytes, int], Boot] = {}
         self.rows = self.readings = 0
 
@@ -122,7 +127,7 @@ class _Envelope:
         groups: dict[tuple[bytes, bytes, int | None], _Group] = {}
         others: list[Packed] = []
         for entry in entries:
-            item = unpack_item(cbor.decode(entry[7]))
+            item = bodies.unpacked(entry[3], entry[7])
             if isinstance(item, Readings):
                 columns = self._manifests.of_digest(self._db, entry[4])
                 if columns is not None:
@@ -155,7 +160,10 @@ class _Envelope:
         group = groups.setdefault((kid, seen.columns.digest, domain), _Group(seen.columns, domain))
         group.add(item, rows)
         self.rows += len(rows)
-        self.readings += sum(column[row] is not None for column in item.columns for row, _ in rows)
+        self.readings += len(rows) * len(item.columns)
+        for column in item.columns:
+            if None in column:
+                self.readings -= sum(column[row] is None for row, _ in rows)
 
     def _allowed(self, kid: bytes, boot: int, item: Readings, tick_ms: int) -> list[tuple[int, int]]:
         """(row, UTC tick) of the rows whose time is known and granted."""

@@ -6,6 +6,7 @@ so the same object runs on virtual time. Leaves every job to its own module.
 """
 
 import asyncio
+import sys
 from collections.abc import Mapping
 from random import Random, SystemRandom
 from typing import Any
@@ -26,6 +27,9 @@ from balise_gateway.log import event
 from balise_gateway.uplink import Uplink
 from balise_wire.envelope import Signer
 from balise_wire.frames import FrameKeys
+
+# httpx brings a command line, with rich and Pygments: 6 MB that no daemon needs. It does without (httpx/__init__.py).
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
 FIRST_OPEN_RETRY_S, LAST_OPEN_RETRY_S = 1.0, 60.0
 HOME_FORM = "rice"

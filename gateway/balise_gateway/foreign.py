@@ -18,7 +18,7 @@ from zlib import crc32
 from balise_gateway.boots import Boot
 from balise_gateway.clock import Clock, known_utc_ms
 from balise_gateway.dating import EARLIEST_UTC_MS
-from balise_gateway.journal import tables
+from balise_gateway.journal import bodies, tables
 from balise_gateway.journal.tables import Row
 from balise_gateway.manifests import ARRIVAL, WITNESSED, Columns, columns_of
 from balise_gateway.mqtt import topics
@@ -241,7 +241,7 @@ class Foreign:
         if boot is not None:
             self._boots[device].note_times(item, columns.tick_ms)
         device.note_latest(item, columns)
-        body = cbor.encode(item.pack())
+        body = bodies.packed(item)
         return (device.key, boot or 0, Readings.kind, columns.digest, None, len(rows), body)
 
     def _columns_of(self, device: Device, shape: Shape, time: Time) -> Columns:

@@ -84,6 +84,8 @@ class Manifests:
         """The manifest with this digest; None when the journal lost it."""
         known = self._by_digest.get(digest)
         if known is None:
+            if len(self._by_digest) > _MAX_REMEMBERED:
+                self._by_digest.clear()
             row = tables.MANIFEST.one(db, "digest = ?", (digest,))
             if row is None:
                 return None

@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from balise_gateway.settings import Key
-from balise_gateway.sources import Column, Heard, Measure, Shape, SourceError, SourceSettings, measure
+from balise_gateway.sources import Column, Heard, Measure, Shape, SourceError, SourceSettings, measure, scaled
 from balise_wire.channels import names
 
 DEVICE = "{device}"
 MS_OF = {"ms": 1, "s": 1000}
 MAX_REMEMBERED = 10_000
 MAX_ROWS = 1_000  # in one message
+Plan = list[tuple[list[str], list[tuple[str, float, float]]]]
+
+_decode = json.JSONDecoder().decode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,15 +74,12 @@ class Source:
 
     def _row(self, address: str, told: Any) -> Heard:
         values: list[int | None] = []
-        found = False
         for path, leaves in self._plan:
             inner = at(told, path) if path else told
             inner = inner if isinstance(inner, dict) else {}
-            for leaf, each in leaves:
-                value = each.value(inner.get(leaf))
-                found = found or value is not None
-                values.append(value)
-        if not found:
+            for leaf, factor, offset in leaves:
+                values.append(scaled(inner.get(leaf), factor, offset))
+        if values.count(None) == len(values):
             raise SourceError("no value", "none of the channels has a number in this message")
         return Heard(self._device_of(address, told), self._utc_ms(told), self._shape, values)
 
@@ -110,7 +110,7 @@ class Source:
 def parsed(data: bytes) -> Any:
     """The JSON in these bytes."""
     try:
-        return json.loads(data)
+        return _decode(str(data, "utf-8"))
     except (ValueError, RecursionError) as error:
         raise SourceError("not json", str(error)) from error
 
@@ -124,13 +124,13 @@ def at(told: Any, path: Sequence[str]) -> Any:
     return told
 
 
-def _planned(paths: list[list[str]], measures: list[Measure]) -> list[tuple[list[str], list[tuple[str, Measure]]]]:
+def _planned(paths: list[list[str]], measures: list[Measure]) -> Plan:
     """Channels that stand in one object, one after the other, are looked up there at once."""
-    plan: list[tuple[list[str], list[tuple[str, Measure]]]] = []
+    plan: Plan = []
     for path, each in zip(paths, measures, strict=True):
         if not plan or plan[-1][0] != path[:-1]:
             plan.append((path[:-1], []))
-        plan[-1][1].append((path[-1], each))
+        plan[-1][1].append((path[-1], each.factor, each.offset))
     return plan
 
 
