@@ -16,12 +16,15 @@ from balise_gateway import hubs, ingests, plugins, settings, sources
 from balise_gateway.errors import ConfigError
 from balise_gateway.grants.grant import Grant
 from balise_gateway.hubs import HubSettings
+from balise_gateway.quality import models
+from balise_gateway.quality.limits import LimitSettings
+from balise_gateway.quality.models import CorrectionSettings
 from balise_gateway.settings import Key, KeyDoc
 from balise_gateway.sources import SourceSettings
 from balise_wire.frames import FrameKeys
 
 NODE_URN = "urn:dev:"  # RFC 9039
-_SECTIONS = ("gateway", "ingest", "source", "node", "hub", "page")
+_SECTIONS = ("gateway", "ingest", "source", "node", "limit", "correction", "hub", "page")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,7 @@ class NodeSettings:
     indoor: Annotated[
         bool | None, Key("true: inside a building, false: outdoors; unset: as the node says, or not known")
     ] = None
+    site: Annotated[str | None, Key("nodes of one site stand side by side, and are checked against each other")] = None
 
     def problem(self) -> str | None:
         if self.name.startswith(NODE_URN) and self.name.isprintable() and " " not in self.name:
@@ -86,6 +90,8 @@ class Config:
     gateway: GatewaySettings
     ingests: tuple[Any, ...]
     nodes: tuple[NodeSettings, ...]
+    limits: tuple[LimitSettings, ...]
+    corrections: tuple[CorrectionSettings, ...]
     hubs: tuple[HubSettings, ...]
     page: PageSettings | None
     grants: Mapping[int, Grant] = field(default_factory=dict)  # by log; a log without one gets nothing
@@ -120,6 +126,10 @@ def parse(text: str, path: Path) -> Config:
         gateway=_placed(gateway, path.parent),
         ingests=tuple(_plugged(table, "ingest", ingests, file)),
         nodes=tuple(settings.build(NodeSettings, entry, where, file) for where, entry in _entries(table, "node", file)),
+        limits=tuple(
+            settings.build(LimitSettings, entry, where, file) for where, entry in _entries(table, "limit", file)
+        ),
+        corrections=tuple(_plugged(table, "correction", models, file)),
         hubs=tuple(_plugged(table, "hub", hubs, file)),
         page=settings.build(PageSettings, table["page"], "page", file) if "page" in table else None,
         sources=tuple(_plugged(table, "source", sources, file)),
@@ -138,10 +148,11 @@ def key_table() -> dict[str, list[KeyDoc]]:
     table = {
         "gateway": settings.keys_of(GatewaySettings),
         "node": settings.keys_of(NodeSettings),
+        "limit": settings.keys_of(LimitSettings),
         "page": settings.keys_of(PageSettings),
         "hub.grant": settings.keys_of(Grant),
     }
-    for section, package in (("ingest", ingests), ("source", sources), ("hub", hubs)):
+    for section, package in (("ingest", ingests), ("source", sources), ("correction", models), ("hub", hubs)):
         for kind in plugins.kinds(package):
             table[f"{section} {kind}"] = settings.keys_of(plugins.load(package, kind).Settings)
     return table
@@ -180,6 +191,7 @@ def _check_whole(config: Config) -> None:
         raise ConfigError(f'{config.file}: no [[ingest]]: nothing could arrive; try kind = "mqtt_listener"')
     _refuse_twice(config, "node", "name", [node.name for node in config.nodes])
     _refuse_twice(config, "node", "key", [FrameKeys(node.key).kid for node in config.nodes])
+    _refuse_twice(config, "limit", "channel", [limit.channel for limit in config.limits])
     _refuse_twice(config, "hub", "name", [hub.name for hub in config.hubs])
     _refuse_twice(config, "hub", "log", [hub.log for hub in config.hubs])
     _refuse_shared_ports(config)

@@ -24,6 +24,8 @@ from balise_gateway.journal import Journal
 from balise_gateway.journal.tables import HOME_LOG
 from balise_gateway.keeping import Bounds, Keeper
 from balise_gateway.log import event
+from balise_gateway.quality.limits import LimitTable
+from balise_gateway.quality.qualifier import Quality
 from balise_gateway.uplink import Uplink
 from balise_wire.envelope import Signer
 from balise_wire.frames import FrameKeys
@@ -33,6 +35,7 @@ sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
 FIRST_OPEN_RETRY_S, LAST_OPEN_RETRY_S = 1.0, 60.0
 HOME_FORM = "rice"
+MAX_DOUBTS_TOLD = 20
 
 
 class Gateway:
@@ -91,6 +94,11 @@ class Gateway:
         hub_states = {uplink.settings.log: _hub_state(uplink) for uplink in parts.uplinks}
         document = status.merged(base, live, hub_states)
         document["ingests"] = [ingest.status() for ingest in self.ingests]
+        document["doubts"] = _doubts(parts)
+        document["not_corrected"] = [
+            {"node": node, "channel": name, "model": model, "why": why}
+            for (node, name, model), why in parts.quality.corrections.problems.items()
+        ]
         return document
 
     def _start_page(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
@@ -143,7 +151,9 @@ class _Parts:
         origin = f"balise/{self.signer.kid.hex()}"
         self.journal = Journal(config.gateway.data_dir, origin)
         found = [(each, plugins.load(sources, each.kind).Source(each, clock.boot_ms)) for each in config.sources]
-        self.intake = Intake(self.journal, config.nodes, clock, config.gateway.commit_s, found)
+        sites = {FrameKeys(node.key).kid: node.site for node in config.nodes if node.site is not None}
+        self.quality = Quality(LimitTable(config.limits), config.corrections, sites)
+        self.intake = Intake(self.journal, config.nodes, clock, config.gateway.commit_s, found, self.quality)
         self.all_logs = [HOME_LOG, *(hub.log for hub in config.hubs)]
         self.closer = Closer(self.journal, self.signer, clock, _views(config))
         self.keeper = Keeper(self.journal, clock, _bounds(config.gateway), self.all_logs[1:], origin)
@@ -195,6 +205,17 @@ def _journal_state(intake: Intake) -> Mapping[str, object]:
         "repeated_frames": state.repeats,
         "not_taken": dict(sorted(state.not_taken.items())),
     }
+
+
+def _doubts(parts: "_Parts") -> list[dict[str, object]]:
+    """The newest values that are not believed, and why, newest first."""
+    names = {kid: node.name for kid, node in parts.intake.nodes.items()}
+    told = []
+    for doubt in list(parts.quality.recent)[: -MAX_DOUBTS_TOLD - 1 : -1]:
+        shown = doubt._asdict()
+        key = shown.pop("kid")
+        told.append({"node": names.get(key) or key.decode("utf-8", "replace"), **shown})
+    return told
 
 
 def _hub_state(uplink: Uplink) -> dict[str, object]:

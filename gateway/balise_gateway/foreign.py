@@ -22,7 +22,9 @@ from balise_gateway.journal import bodies, tables
 from balise_gateway.journal.tables import Row
 from balise_gateway.manifests import ARRIVAL, WITNESSED, Columns, columns_of
 from balise_gateway.mqtt import topics
-from balise_gateway.quality import PASS, gross_range
+from balise_gateway.quality import PASS
+from balise_gateway.quality.judge import Verdicts
+from balise_gateway.quality.qualifier import Qualifier
 from balise_gateway.sources import Heard, Shape, Source, SourceError, SourceSettings, urn_part
 from balise_wire import cbor
 from balise_wire.items import Anchor, Readings
@@ -127,12 +129,15 @@ class Way:
 class Foreign:
     """All sources, and the devices that they have told of."""
 
-    def __init__(self, sources: Sequence[tuple[SourceSettings, Source]], clock: Clock) -> None:
+    def __init__(self, sources: Sequence[tuple[SourceSettings, Source]], clock: Clock, qualifier: Qualifier) -> None:
         self.devices: dict[bytes, Device] = {}
+        self.verdicts = Verdicts()  # of the last `write`
+        self._qualifier = qualifier
         self._ways = [Way(settings.kind, settings.prefix, source, settings.indoor) for settings, source in sources]
         self._clock = clock
         self._routes: dict[str, Way | None] = {}
         self._columns: dict[tuple[Device, Shape, Time], Columns] = {}
+        self._told: set[bytes] = set()  # manifests with corrected channels that are on disk
         self._new_manifests: dict[bytes, bytes] = {}  # not on disk yet, as far as this run of the gateway knows
         self._boots: dict[Device, Boot] = {}  # of devices with rows whose date is not known yet
         self._horizon_ms = 0
@@ -214,6 +219,8 @@ class Foreign:
         """Writes what a commit needs of these rows; returns their entries, unnumbered. The same when called again."""
         counts: Counter[Device] = Counter()
         entries: list[Row] = []
+        self._qualifier.rewind()
+        self.verdicts = Verdicts()
         for (device, shape, time), rows in gathered.items():
             columns = self._columns_of(device, shape, time)
             rows.sort(key=itemgetter(0))
@@ -230,19 +237,27 @@ class Foreign:
 
     def committed(self) -> None:
         """What `write` wrote is on disk."""
+        self._told.update(self._new_manifests)
         self._new_manifests.clear()
+        self._qualifier.keep()
         self._boots = {device: boot for device, boot in self._boots.items() if boot.anchor is None}
 
     def _entry(self, device: Device, time: Time, rows: Rows, columns: Columns) -> Row:
         boot = self._boots[device].boot if time is Time.BOOT else None
         values = [list(column) for column in zip(*[row[1] for row in rows], strict=True)]
         item = Readings(1, boot, [row[0] for row in rows], values)
-        gross_range.judge(item, columns.ranges)
+        item, columns = self._qualified(device, item, columns)
         if boot is not None:
             self._boots[device].note_times(item, columns.tick_ms)
         device.note_latest(item, columns)
         body = bodies.packed(item)
         return (device.key, boot or 0, Readings.kind, columns.digest, None, len(rows), body)
+
+    def _qualified(self, device: Device, item: Readings, columns: Columns) -> tuple[Readings, Columns]:
+        wide, wider = self._qualifier.qualify(device.key, device.name, item, columns, self.verdicts)
+        if wider is not columns and wider.digest not in self._told:
+            self._new_manifests[wider.digest] = wider.packed
+        return wide, wider
 
     def _columns_of(self, device: Device, shape: Shape, time: Time) -> Columns:
         found = self._columns.get((device, shape, time))

@@ -24,6 +24,8 @@ from balise_gateway.journal import Journal, tables
 from balise_gateway.log import event
 from balise_gateway.manifests import Manifests
 from balise_gateway.mqtt import topics
+from balise_gateway.quality.limits import LimitTable
+from balise_gateway.quality.qualifier import Quality
 from balise_gateway.sorting import Batch, Sorter
 from balise_gateway.sources import Source, SourceError, SourceSettings
 from balise_gateway.unseal import Opened, Refused, unseal
@@ -60,10 +62,12 @@ class Intake:
         clock: Clock,
         commit_s: float,
         sources: Sequence[tuple[SourceSettings, Source]] = (),
+        quality: Quality | None = None,
     ) -> None:
         self.state = CommitState()
         self.nodes: dict[bytes, Node] = {}
         self._settings, self._commit_s, self._sources = nodes, commit_s, sources
+        self._quality = quality or Quality(LimitTable())
         self._journal, self._clock = journal, clock
         self._batch = Batch()
         self._tokens: list[tuple[Ingest, Token]] = []  # released by the next commit
@@ -157,8 +161,8 @@ class Intake:
         made = [Node(node.name, FrameKeys(node.key)) for node in self._settings]
         self.nodes = {node.keys.kid: node for node in made}
         self._keys = {kid: node.keys for kid, node in self.nodes.items()}
-        self.foreign = Foreign(self._sources, self._clock)
-        self._sorter = Sorter(self.nodes, self._boots, self._manifests, self.foreign)
+        self.foreign = Foreign(self._sources, self._clock, self._quality.foreign)
+        self._sorter = Sorter(self.nodes, self._boots, self._manifests, self.foreign, self._quality.nodes)
 
     def _is_held(self, opened: Opened) -> bool:
         """Is this frame on disk already?"""
@@ -217,6 +221,7 @@ class Intake:
             self._owed[key] = None
         for node in batch.nodes.values():
             node.committed()
+        self._quality.nodes.keep()
         self.foreign.committed()
         self._boots.shrink(keep=self._owed)
         self.state.commits += 1

@@ -30,7 +30,7 @@ _WORDS = {
     "none": ("pas encore de mesure", "nothing measured yet"),
     "no_clock": ("heure inconnue", "time not known"),
     "missing": ("manquant", "missing"),
-    "doubtful": ("hors plage plausible", "outside its plausible range"),
+    "doubtful": ("douteux", "doubtful"),
     "log": ("Registre", "Log"),
     "envelopes": ("Lots signés", "Signed batches"),
     "bytes": ("Octets signés par valeur", "Signed bytes per value"),
@@ -135,7 +135,7 @@ def _value(value: dict[str, Any], word: dict[str, str]) -> str:
     if value["value"] is None:
         return f"{name}: {word['missing']}"
     text = f"{name}: {escape(str(value['value']))} {unit}"
-    return f'<span class="bad">{text} ({word["doubtful"]})</span>' if value["flag"] == 4 else text
+    return f'<span class="bad">{text} ({word["doubtful"]})</span>' if value["flag"] in (3, 4) else text
 
 
 def _moment(utc_ms: object, word: dict[str, str]) -> str:

@@ -14,7 +14,9 @@ from balise_gateway.foreign import Foreign, Gathered
 from balise_gateway.journal import tables
 from balise_gateway.journal.tables import Row
 from balise_gateway.manifests import Columns, Manifests, witnessed
-from balise_gateway.quality import PASS, gross_range
+from balise_gateway.quality import PASS, late
+from balise_gateway.quality.judge import Verdicts
+from balise_gateway.quality.qualifier import Qualifier
 from balise_gateway.unseal import Opened
 from balise_wire import cbor
 from balise_wire.errors import WireError
@@ -45,6 +47,7 @@ class Batch:
     foreign: Gathered = field(default_factory=dict)
     refused: list[tuple[str, str, bytes]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    verdicts: Verdicts = field(default_factory=Verdicts)
 
     def refuse(self, reason: str, source: str, data: bytes) -> None:
         """Keeps refused bytes (some of each commit, or garbage would wear out the card) and counts all."""
@@ -61,8 +64,16 @@ class Batch:
 class Sorter:
     """Puts frames into batches, and batches into the journal."""
 
-    def __init__(self, nodes: dict[bytes, Node], boots: Boots, manifests: Manifests, foreign: Foreign) -> None:
-        self._nodes, self._boots, self._manifests, self._foreign = nodes, boots, manifests, foreign
+    def __init__(
+        self,
+        nodes: dict[bytes, Node],
+        boots: Boots,
+        manifests: Manifests,
+        foreign: Foreign,
+        qualifier: Qualifier,
+    ) -> None:
+        self._nodes, self._boots, self._manifests = nodes, boots, manifests
+        self._foreign, self._qualifier = foreign, qualifier
 
     def add(self, db: sqlite3.Connection, batch: Batch, opened: Opened) -> bool:
         """Adds a new frame; returns whether it should be committed at once (it carries no readings).
@@ -142,7 +153,7 @@ class Sorter:
         node.rows += len(item.times)
         columns = self._manifests.find(db, opened.kid, opened.boot, item.manifest)
         if columns is not None:
-            entry = self._qualified(db, opened.kid, opened.boot, item, columns)
+            entry = self._qualified(db, batch, (opened.kid, opened.boot), item, columns)
             batch.entries.append(entry)
             batch.size_bytes += len(entry[-1])
             return
@@ -150,9 +161,15 @@ class Sorter:
         batch.waiting.append((opened.kid, opened.boot, opened.count, part, item.manifest, len(item.times), body))
         batch.size_bytes += len(body)
 
-    def _qualified(self, db: sqlite3.Connection, kid: bytes, boot: int, item: Readings, columns: Columns) -> Entry:
-        """Readings with their flags, ready for the logs."""
-        gross_range.judge(item, columns.ranges)
+    def _qualified(
+        self, db: sqlite3.Connection, batch: Batch, origin: tuple[bytes, int], item: Readings, columns: Columns
+    ) -> Entry:
+        """Readings of a node's boot with their flags, ready for the logs."""
+        kid, boot = origin
+        item, wider = self._qualifier.qualify(kid, self._nodes[kid].name, item, columns, batch.verdicts)
+        if wider is not columns and self._manifests.of_digest(db, wider.digest) is None:
+            batch.manifests[wider.digest] = wider.packed
+        columns = wider
         self._boots.get(db, kid, boot).note_times(item, columns.tick_ms)
         note_latest(self._nodes[kid], boot, item, columns)
         return (kid, boot, Readings.kind, columns.digest, None, len(item.times), cbor.encode(item.pack()))
@@ -162,10 +179,14 @@ class Sorter:
         tables.MANIFEST.put(db, batch.manifests.items())
         tables.BOOT_MANIFEST.put(db, batch.boot_manifests)
         tables.WAITING.put(db, batch.waiting)
+        told = len(batch.manifests)
         entries = batch.entries + self._no_longer_waiting(db, batch) + self._foreign.write(db, batch.foreign)
+        if len(batch.manifests) > told:  # of rows that have waited, with corrected channels
+            tables.MANIFEST.put(db, batch.manifests.items())
         first = max(1, tables.count(db, "next_entry"))
         tables.ENTRY.put(db, ((first + number, *entry) for number, entry in enumerate(entries)))
         tables.COUNTER.put(db, [("next_entry", first + len(entries))])
+        late.flag(db, self._manifests, [*batch.verdicts.late, *self._foreign.verdicts.late])
         for boot in batch.boots.values():
             boot.arrived_utc_ms = max(boot.arrived_utc_ms or 0, now_utc_ms or 0) or None
         tables.BOOT.put(db, [boot.row() for boot in batch.boots.values()])
@@ -173,6 +194,8 @@ class Sorter:
             retire(db, batch.nodes[kid])
         tables.NODE.put(db, [node.row() for node in batch.nodes.values()])
         _write_refused(db, batch, now_utc_ms)
+        counts = batch.counts + batch.verdicts.counts + self._foreign.verdicts.counts
+        tables.COUNTER.put(db, [(name, tables.count(db, name) + more) for name, more in sorted(counts.items())])
 
     def _no_longer_waiting(self, db: sqlite3.Connection, batch: Batch) -> list[Entry]:
         """Readings that came before their manifest, and now have it."""
@@ -183,7 +206,7 @@ class Sorter:
             for row in list(tables.WAITING.read(db, "node = ? AND boot = ? AND number = ? ORDER BY count, part", key)):
                 item = unpack_item(cbor.decode(row[-1]))
                 if columns is not None and isinstance(item, Readings) and len(item.columns) == len(columns.names):
-                    found.append(self._qualified(db, kid, boot, item, columns))
+                    found.append(self._qualified(db, batch, (kid, boot), item, columns))
                 else:
                     found.append(_loss_of_frame(self._nodes[kid], boot, row[2], "columns do not fit their manifest"))
             db.execute("DELETE FROM waiting WHERE node = ? AND boot = ? AND number = ?", key)
@@ -232,4 +255,3 @@ def _write_refused(db: sqlite3.Connection, batch: Batch, now_utc_ms: int | None)
     tables.REFUSED.put(db, rows)
     if rows:
         db.execute("DELETE FROM refused WHERE refused <= ?", (last + len(rows) - MAX_REFUSED_KEPT,))
-    tables.COUNTER.put(db, [(name, tables.count(db, name) + more) for name, more in sorted(batch.counts.items())])

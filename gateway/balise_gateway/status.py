@@ -31,6 +31,8 @@ def of_journal(db: sqlite3.Connection, config: Config, signer: Signer) -> Docume
         "nodes": [_node(node) for node in _nodes(db, config)],
         "logs": [_log(db, log, name) for log, name in names.items()],
         "refused": {name.removeprefix("refused "): n for name, n in counters.items() if name.startswith("refused ")},
+        "uncorrected": {n.removeprefix("uncorrected "): v for n, v in counters.items() if n.startswith("uncorrected ")},
+        "doubted": {name.removeprefix("flag "): n for name, n in counters.items() if name.startswith("flag ")},
     }
 
 

@@ -265,7 +265,7 @@ def test_status_tells_all_and_no_secret(tmp_path: Path) -> None:
             page = html(document, english=False)
             assert "Capteur" in page
             assert "2018-12-09 00:00:00" in page
-            assert "hors plage plausible" in page
+            assert "douteux" in page
 
     played(scene)
 

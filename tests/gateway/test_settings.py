@@ -107,6 +107,15 @@ def test_a_hub_or_log_twice() -> None:
     assert "hub 2: name" in told(two.replace("hub 2", "hub 1"))
 
 
+def test_limits_of_a_channel() -> None:
+    limit = '[[limit]]\nchannel = "temperature"\nrate_per_min = 1'
+    assert parsed(whole() + limit).limits[0].rate_per_min == 1.0
+    assert "limit 2: channel = 'temperature'" in told(whole() + limit + "\n" + limit)
+    unknown = told(whole() + limit.replace("temperature", "warmth"))
+    assert "limit 1" in unknown
+    assert "no channel 'warmth'" in unknown
+
+
 def test_two_that_listen_on_one_port() -> None:
     one = toml(Path("data"), extra="[page]\nport = 1883\nhost = '0.0.0.0'").replace("port = 0", "port = 1883")
     assert "page: port = 1883 is that of ingest 1; each needs its own" in told(one)

@@ -24,9 +24,9 @@ class Range:
 
 
 def range_of(name: str, scale: int) -> Range | None:
-    """The plausible range of the channel `name`, whose values are integer / 10 ** scale."""
+    """The plausible range of the channel `name` (or of its base), whose values are integer / 10 ** scale."""
     try:
-        row = channel(name)
+        row = channel(name.partition(".")[0])
     except WireError:
         return None
     factor = 10.0 ** (scale - row.scale)

@@ -1,0 +1,47 @@
+"""Flags that come after their row: a spike is known by the value after it.
+
+Promises that the flag stands in every log which has not closed the row yet: the entry that waits in the journal is
+written again with it. A log that has closed the row keeps what was known then; an envelope never changes. Rare: only
+where a spike was found. Leaves finding them to `judge.py`.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+
+from balise_gateway.journal import tables
+from balise_gateway.manifests import Manifests
+from balise_gateway.quality import gross_range
+from balise_gateway.quality.judge import Doubt
+from balise_wire import cbor
+from balise_wire.items import Readings, unpack_item
+
+MAX_ENTRIES = 256  # of the node, newest first: the row came just before
+
+
+def flag(db: sqlite3.Connection, manifests: Manifests, doubts: Iterable[Doubt]) -> None:
+    """Writes these flags into the entries of their rows, where those still wait; inside a transaction."""
+    for doubt in doubts:
+        where = f"node = ? AND kind = {Readings.kind} ORDER BY entry DESC LIMIT {MAX_ENTRIES}"
+        for entry in tables.ENTRY.read(db, where, (doubt.kid,)):
+            body = _flagged(db, manifests, entry, doubt)
+            if body is not None:
+                tables.ENTRY.put(db, [(*entry[:-1], body)])
+                break
+
+
+def _flagged(db: sqlite3.Connection, manifests: Manifests, entry: tables.Row, doubt: Doubt) -> bytes | None:
+    """The entry's body with the flag; None when the row is not in it."""
+    item, columns = unpack_item(cbor.decode(entry[-1])), manifests.of_digest(db, entry[4])
+    if (
+        columns is None
+        or not isinstance(item, Readings)
+        or item.boot != doubt.boot
+        or doubt.channel not in columns.names
+    ):
+        return None
+    number, tick = columns.names.index(doubt.channel), doubt.at_ms // columns.tick_ms
+    for row, at in enumerate(item.times):
+        if at == tick and item.columns[number][row] == doubt.value:
+            item.flags[number] = gross_range.merged(item.flags.get(number, []), [(row, doubt.flag)])
+            return cbor.encode(item.pack())
+    return None

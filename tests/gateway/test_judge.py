@@ -1,0 +1,156 @@
+"""Rows are judged as they come: each once, whatever frame they are in, and never changed."""
+
+import itertools
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from balise_gateway.journal import tables
+from balise_gateway.manifests import Columns, witnessed
+from balise_gateway.quality import FAIL, SUSPECT
+from balise_gateway.quality.judge import Doubt, Judge, Verdicts
+from balise_gateway.quality.limits import LimitTable
+from balise_wire import cbor
+from balise_wire.channels import channel
+from balise_wire.items import Manifest, Readings, unpack_item
+from gateway.intake_bench import T0, Bench, bench
+from gateway.support import ROW
+
+KID = b"n" * 8
+TEMPERATURE = 2  # its column in support.ROW
+
+
+def columns_of(*names: str) -> Columns:
+    entries = [channel(name).manifest_entry("any") for name in names]
+    return witnessed(Manifest(1, {"tick_ms": 1_000, "channels": entries}), "urn:dev:ops:1")
+
+
+def judged(judge: Judge, columns: Columns, rows: list[tuple[int, ...]], start: int = T0) -> tuple[Readings, Verdicts]:
+    values: list[list[int | None]] = [list(column) for column in zip(*rows, strict=True)]
+    item = Readings(1, None, [start + 60 * row for row in range(len(rows))], values)
+    verdicts = Verdicts()
+    judge.judge(KID, item, columns, verdicts)
+    return item, verdicts
+
+
+def fresh() -> Judge:
+    return Judge(LimitTable(), {}, deque())
+
+
+def test_a_jump_of_temperature_is_doubted_with_its_reason() -> None:
+    judge, columns = fresh(), columns_of("temperature")
+    item, verdicts = judged(judge, columns, [(2_000,), (2_299,), (2_600,)])
+    assert item.columns == [[2_000, 2_299, 2_600]]
+    assert item.flags == {0: [[2, SUSPECT]]}  # 3.01 degrees in a minute
+    assert verdicts.counts == {"flag rate_of_change": 1}
+    told = Doubt(KID, "temperature", None, (T0 + 120) * 1_000, 2_600, SUSPECT, "rate_of_change")
+    assert list(judge.recent) == [told]
+
+
+def test_a_value_that_failed_is_not_what_the_next_is_compared_with() -> None:
+    item, verdicts = judged(fresh(), columns_of("temperature"), [(2_000,), (-14_200,), (2_001,)])
+    assert item.flags == {0: [[1, FAIL]]}
+    assert verdicts.counts == {"flag gross_range": 1}
+
+
+def test_what_the_sensor_says_of_itself_is_its_own_reason() -> None:
+    item = Readings(1, None, [T0], [[200]], {0: [[0, SUSPECT]]})
+    verdicts = Verdicts()
+    fresh().judge(KID, item, columns_of("pm2_5"), verdicts)
+    assert (item.flags, verdicts.counts) == ({0: [[0, SUSPECT]]}, {"flag sensor": 1})
+
+
+def test_a_spike_is_told_late() -> None:
+    judge, columns = fresh(), columns_of("pm2_5")
+    judged(judge, columns, [(100,), (110,)])
+    _, verdicts = judged(judge, columns, [(2_500,)], T0 + 120)  # 239 ug/m3 in a minute: below the rate's limit
+    assert verdicts.late == []
+    item, verdicts = judged(judge, columns, [(105,)], T0 + 180)
+    assert item.flags == {}
+    assert verdicts.late == [Doubt(KID, "pm2_5", None, (T0 + 120) * 1_000, 2_500, SUSPECT, "spike")]
+
+
+def test_rows_that_are_handed_in_again_are_judged_as_the_first_time() -> None:
+    judge, columns = fresh(), columns_of("temperature", "pm2_5")
+    judged(judge, columns, [(2_000, 100)])
+    judge.keep()
+    rows: list[tuple[int, ...]] = [(2_400, 100), (2_400, 9_000), (2_400, 100)]
+    first = judged(judge, columns, rows, T0 + 60)
+    judge.rewind()
+    assert judged(judge, columns, rows, T0 + 60) == first
+    assert first[0].flags == {0: [[0, SUSPECT]], 1: [[1, SUSPECT], [2, SUSPECT]]}
+
+
+def test_another_clock_is_not_compared_with_the_one_before() -> None:
+    judge, columns = fresh(), columns_of("temperature")
+    judged(judge, columns, [(2_000,)])
+    item = Readings(1, 4, [5], [[4_000]])
+    judge.judge(KID, item, columns, Verdicts())
+    assert item.flags == {}
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(-300, 4_000), st.integers(0, 4_000)), min_size=2, max_size=25),
+    cuts=st.sets(st.integers(1, 24)),
+)
+def test_frames_make_no_difference(rows: list[tuple[int, ...]], cuts: set[int]) -> None:
+    """Late flags included, rows in any number of frames get the flags that they get in one."""
+    columns = columns_of("temperature", "pm2_5")
+    whole, _ = judged(fresh(), columns, rows)
+    told = {(number, row): flag for number, pairs in whole.flags.items() for row, flag in pairs}
+    judge, found = fresh(), dict[tuple[int, int], int]()
+    edges = [0, *sorted(cut for cut in cuts if cut < len(rows)), len(rows)]
+    for first, last in itertools.pairwise(edges):
+        item, verdicts = judged(judge, columns, rows[first:last], T0 + 60 * first)
+        found |= {(number, first + row): flag for number, pairs in item.flags.items() for row, flag in pairs}
+        for doubt in verdicts.late:
+            at = columns.names.index(doubt.channel), (doubt.at_ms // 1_000 - T0) // 60
+            found[at] = max(found.get(at, 0), doubt.flag)
+    assert found == told
+
+
+@pytest.mark.parametrize(("others", "told"), [([2_000, 2_010, 1_990], True), ([2_000, 2_010], False)])
+def test_neighbours_of_one_site(others: list[int], told: bool) -> None:
+    kids = [bytes([number]) * 8 for number in range(4)]
+    judge = Judge(LimitTable(), dict.fromkeys(kids, "school"), deque())
+    columns, verdicts = columns_of("temperature"), Verdicts()
+    for number, value in enumerate(others):
+        judge.judge(kids[number], Readings(1, None, [T0 + number], [[value]]), columns, verdicts)
+    item = Readings(1, None, [T0 + 30], [[3_100]])
+    judge.judge(kids[3], item, columns, verdicts)
+    assert bool(item.flags) == told
+    assert verdicts.counts == ({"flag neighbour": 1} if told else {})
+    old = Readings(1, None, [T0 + 3_600], [[3_100]])  # an hour later nobody else has measured
+    judge.judge(kids[3], old, columns, verdicts)
+    assert old.flags == {}
+
+
+def test_a_pair_of_dust_sensors() -> None:
+    judge = Judge(LimitTable(), {b"a": "wall", b"b": "wall"}, deque())
+    columns, verdicts = columns_of("pm2_5"), Verdicts()
+    judge.judge(b"a", Readings(1, None, [T0], [[100]]), columns, verdicts)
+    item = Readings(1, None, [T0 + 5], [[300]])
+    judge.judge(b"b", item, columns, verdicts)
+    assert (item.flags, verdicts.counts) == ({0: [[0, SUSPECT]]}, {"flag pair": 1})
+
+
+def test_a_late_flag_reaches_the_entry_that_waits(tmp_path: Path) -> None:
+    async def scene(b: Bench) -> None:
+        row = list(ROW)
+        row[TEMPERATURE] += 1_000
+        b.take(b.node.hello(), b.node.row(T0), b.node.row(T0 + 600, row))
+        assert b.intake.commit()
+        b.take(b.node.row(T0 + 1_200))
+        assert b.intake.commit()
+        with b.journal.reading() as db:
+            entries = list(tables.ENTRY.read(db, "kind = 0 ORDER BY entry"))
+            assert tables.count(db, "flag spike") == 1
+        items: list[Any] = [unpack_item(cbor.decode(entry[-1])) for entry in entries]
+        assert [item.flags for item in items] == [{}, {TEMPERATURE: [[0, SUSPECT]]}, {}]
+        assert items[1].columns[TEMPERATURE] == [row[TEMPERATURE]]
+
+    bench(tmp_path, scene)
