@@ -26,7 +26,7 @@ from balise_gateway.keeping import Bounds, Keeper
 from balise_gateway.log import event
 from balise_gateway.quality.limits import LimitTable
 from balise_gateway.quality.qualifier import Quality
-from balise_gateway.uplink import Uplink
+from balise_gateway.uplink import Uplink, freight_of
 from balise_wire.envelope import Signer
 from balise_wire.frames import FrameKeys
 
@@ -160,7 +160,8 @@ class _Parts:
         self.uplinks: list[Uplink] = []
         for settings in config.hubs:
             hub = plugins.load(hubs, settings.kind).Hub(settings, self.signer.kid, transport, dice)
-            self.uplinks.append(Uplink(settings, hub, self.journal, origin, dice))
+            freight = freight_of(hub, settings.log, self.journal, origin, clock)
+            self.uplinks.append(Uplink(settings, hub, freight, dice))
 
 
 def _views(config: Config) -> dict[int, rules.View]:

@@ -11,7 +11,8 @@ Exception
     HubError               a delivery that did not happen; nothing was moved
       HubAway              no answer, or "not now": later, at the earliest after `retry_after_s`
       HubTooLarge          fewer bytes in one request, please
-      HubRefused           some envelopes were refused, each with its reason
+      HubRefused           some of a batch was refused, each with its reason
+      HubDenied            this gateway may not, or nothing is there: the host must do something
       HubUntrusted         an answer that is not signed by this hub for this request
 """
 
@@ -66,11 +67,15 @@ class HubTooLarge(HubError):
 
 
 class HubRefused(HubError):
-    """Some envelopes were refused: `reasons` by their index in the batch; the hub kept the others."""
+    """Some of a batch was refused: `reasons` by index; the hub kept the others. Without reasons: nobody knows which."""
 
     def __init__(self, what: str, reasons: Mapping[int, str]) -> None:
         super().__init__(what)
         self.reasons = dict(reasons)
+
+
+class HubDenied(HubError):
+    """The hub does not let this gateway in, or there is nothing at this address (401, 403, 404): data waits."""
 
 
 class HubUntrusted(HubError):

@@ -1,38 +1,44 @@
-"""One loop per hub: what it lacks is sent, oldest first, until its signed answer says that it is held.
+"""One loop per hub: what it lacks is sent, until it has said in its own way that it is held.
 
-Promises that the cursor moves only with the hub's own word; that an envelope it refuses is parked with its reason and
-never holds up the others (where the hub does not say which, the batch is halved until it is found); and that a hub that
-is away, slow, full or lying costs nothing but patience: back-off with jitter. Leaves the protocol to the adapter.
+Promises that the cursor moves only with the hub's own word; that what it refuses is parked with its reason and never
+holds up the others (where the hub does not say which, the batch is halved until it is found); that a hub that does not
+let this gateway in keeps its data waiting; and that a hub that is away, slow, full or lying costs nothing but patience:
+back-off with jitter. Leaves the protocol to the adapter, and what a piece is to the freight.
 """
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
-from balise_gateway import logs
-from balise_gateway.errors import (
-    HubAway,
-    HubError,
-    HubRefused,
-    HubTooLarge,
-    HubUntrusted,
-    JournalError,
-)
-from balise_gateway.hubs import Holding, Hub, HubSettings, Stored
-from balise_gateway.journal import Journal, tables
+from balise_gateway.clock import Clock
+from balise_gateway.errors import HubAway, HubDenied, HubError, HubRefused, HubTooLarge, JournalError
+from balise_gateway.freight import Envelopes, Freight
+from balise_gateway.freight_rows import Rows
+from balise_gateway.hubs import Hub, HubSettings, RowHub
+from balise_gateway.journal import Journal
 from balise_gateway.log import event
-from balise_gateway.logs import Log
 
-MAX_COUNT = 1_000  # envelopes in one request
+MAX_COUNT = 1_000  # pieces in one request
+
+
+def freight_of(hub: Hub | RowHub, log: int, journal: Journal, origin: str, clock: Clock) -> Freight:
+    """What this hub takes of its log. `origin` names this gateway in loss items."""
+    return Rows(hub, log, journal, clock) if isinstance(hub, RowHub) else Envelopes(hub, log, journal, origin)
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait after a failure: doubling from the first to the last; parked envelopes are tried again daily."""
+    """How long to wait after a failure: doubling from the first to the last; what is parked is tried again daily.
+
+    A hub that does not let us in is asked again only every `denied_s`: it is the host who must do something.
+    """
 
     first_s: float = 1.0
     last_s: float = 300.0
     parked_s: float = 86_400.0
+    denied_s: float = 3_600.0
 
 
 @dataclass
@@ -42,23 +48,22 @@ class UplinkState:
     error: str | None = None
     answers: int = 0
     failures: int = 0  # since the last answer
+    sent_bytes: int = 0
 
 
 class Uplink:
-    """Delivers one log to one hub. `origin` names this gateway in loss items."""
+    """Delivers one log to one hub."""
 
     def __init__(
         self,
         settings: HubSettings,
-        hub: Hub,
-        journal: Journal,
-        origin: str,
+        hub: Hub | RowHub,
+        freight: Freight,
         dice: Random,
         patience: Patience = Patience(),
     ) -> None:
         self.settings, self.state, self._patience = settings, UplinkState(), patience
-        self._hub, self._journal, self._origin, self._dice = hub, journal, origin, dice
-        self._holding: Holding | None = None
+        self._hub, self._freight, self._dice = hub, freight, dice
         self._limit_count = MAX_COUNT
         self._wake = asyncio.Event()
         self._unpark_at_s = 0.0
@@ -83,74 +88,63 @@ class Uplink:
         """Sends one batch; returns how long to wait before the next, None when there is nothing to send."""
         try:
             self._unpark_if_due()
-            batch = self._next_batch()
+            batch = self._freight.next(self._limit_count)
             return await self._deliver(batch) if batch else None
         except JournalError as error:
             self._failed(f"the journal: {error}")
             return self._back_off_s()
 
-    async def _deliver(self, batch: list[Stored]) -> float:
+    async def _deliver(self, batch: Sequence[Any]) -> float:
         try:
-            holding = await self._hub.deliver(batch)
+            size = await self._freight.send(batch)
         except HubTooLarge as error:
             return self._halve(batch, str(error))
         except HubRefused as error:
             return self._refused(batch, error)
-        except (HubAway, HubUntrusted) as error:
+        except HubDenied as error:
             self._failed(str(error))
-            return max(self._back_off_s(), error.retry_after_s if isinstance(error, HubAway) else 0.0)
+            return self._patience.denied_s * (0.5 + self._dice.random() / 2)
         except HubError as error:
             self._failed(str(error))
-            return self._back_off_s()
-        return self._answered(batch, holding)
-
-    def _answered(self, batch: list[Stored], holding: Holding) -> float:
-        with self._journal.transaction() as db:
-            if logs.note_holding(db, self.settings.log, holding, self._origin):
-                event("the hub holds more than the journal", hub=self.settings.name, highest=holding.highest)
-        self._holding = holding
-        if not any(holding.has(envelope.seq) for envelope in batch):
+            return max(self._back_off_s(), error.retry_after_s if isinstance(error, HubAway) else 0.0)
+        if size is None:
             self._failed("the hub answers, but holds nothing of what was sent")
             return self._back_off_s()
+        return self._answered(size)
+
+    def _answered(self, size: int) -> float:
         if self.state.error is not None:
             event("hub answers again", hub=self.settings.name, after_failures=self.state.failures)
         self.state.error, self.state.failures = None, 0
         self.state.answers += 1
+        self.state.sent_bytes += size
         self._limit_count = min(MAX_COUNT, self._limit_count * 2)
         return 0.0
 
-    def _halve(self, batch: list[Stored], why: str) -> float:
-        """A smaller batch next time; a single envelope that is refused is parked."""
+    def _halve(self, batch: Sequence[Any], why: str) -> float:
+        """A smaller batch next time; a single piece that is refused is parked."""
         if len(batch) == 1:
-            self._park({batch[0].seq: why})
+            self._park(batch, {0: why})
         self._limit_count = max(1, len(batch) // 2)
         return 0.0
 
-    def _refused(self, batch: list[Stored], error: HubRefused) -> float:
+    def _refused(self, batch: Sequence[Any], error: HubRefused) -> float:
         if not error.reasons:
             return self._halve(batch, str(error))
-        self._park({batch[index].seq: reason for index, reason in error.reasons.items()})
+        self._park(batch, error.reasons)
         return 0.0
 
-    def _park(self, reasons: dict[int, str]) -> None:
-        with self._journal.transaction() as db:
-            tables.PARKED.put(db, [(self.settings.log, seq, reason) for seq, reason in sorted(reasons.items())])
-        for seq, reason in sorted(reasons.items()):
-            event("envelope parked", hub=self.settings.name, log=self.settings.log, seq=seq, why=reason)
+    def _park(self, batch: Sequence[Any], reasons: Mapping[int, str]) -> None:
+        self._freight.park(batch, reasons)
+        for index, why in sorted(reasons.items()):
+            event("parked", hub=self.settings.name, log=self.settings.log, seq=batch[index].seq, why=why)
 
     def _unpark_if_due(self) -> None:
         """At the start and then once a day, what was refused is tried again: the hub may have been mended."""
         now_s = asyncio.get_running_loop().time()
         if now_s >= self._unpark_at_s:
-            with self._journal.transaction() as db:
-                db.execute("DELETE FROM parked WHERE log = ?", (self.settings.log,))
+            self._freight.unpark()
             self._unpark_at_s = now_s + self._patience.parked_s
-
-    def _next_batch(self) -> list[Stored]:
-        log, limit_bytes = self.settings.log, self._hub.traits.batch_limit_bytes
-        with self._journal.reading() as db:
-            holding = self._holding or Holding(Log.read(db, log).hub_next)
-            return logs.to_send(db, log, holding, limit_bytes, self._limit_count)
 
     def _failed(self, why: str) -> None:
         self.state.failures += 1

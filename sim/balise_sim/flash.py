@@ -45,6 +45,7 @@ class Flash:
         self._room_bytes = 0  # at least so much is free: who looks no closer saves looking through all files
         self._before: dict[Path, bytes | int | None] = {}  # content or length to go back to; None: no such file
         self._appends: set[Path] = set()
+        self._inside: set[Path] = set()
         self.changes = 0
         self.cut_at: int | None = None
 
@@ -54,7 +55,7 @@ class Flash:
         if kind == USAGE:
             return Reply(self._used_bytes(), b"", COST_US[kind])
         path = self._root / request.payload.decode().lstrip("/")
-        if not path.parent.resolve().is_relative_to(self._root) or path.is_symlink():
+        if not self._is_inside(path.parent) or path.is_symlink():
             return Reply(-errno.EROFS)
         self.changes += 1
         if self.cut_at is not None and self.changes >= self.cut_at:
@@ -65,6 +66,12 @@ class Flash:
         elif kind == SYNC and not self._synced(path, closed=request.value == 1):
             return Reply(-errno.ENOSPC)
         return Reply(0, b"", COST_US[kind])
+
+    def _is_inside(self, folder: Path) -> bool:
+        """Asked of the host once for each folder: firmware makes no links."""
+        if folder not in self._inside and folder.resolve().is_relative_to(self._root):
+            self._inside.add(folder)
+        return folder in self._inside
 
     def _opened(self, path: Path, appends: bool) -> None:
         """Files that are only appended to go back to a length; others need their content."""

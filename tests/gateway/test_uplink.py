@@ -18,7 +18,7 @@ from balise_gateway.hubs import Holding, HubSettings, Stored, Traits
 from balise_gateway.journal import Journal, tables
 from balise_gateway.journal.tables import COUNTER, HOME_LOG
 from balise_gateway.logs import Log
-from balise_gateway.uplink import Patience, Uplink
+from balise_gateway.uplink import Patience, Uplink, freight_of
 from balise_wire import cbor
 from balise_wire.envelope import Signer
 from balise_wire.items import Loss, unpack_item
@@ -109,7 +109,8 @@ async def delivering(journal: Journal, hub: FarHub) -> AsyncIterator[Uplink]:
 
 
 def uplink_of(journal: Journal, hub: FarHub, patience: Patience) -> Uplink:
-    return Uplink(HubSettings(name="far", kind="fake", log=LOG), hub, journal, ORIGIN, Random(1), patience)
+    freight = freight_of(hub, LOG, journal, ORIGIN, FakeClock())
+    return Uplink(HubSettings(name="far", kind="fake", log=LOG), hub, freight, Random(1), patience)
 
 
 def delivered(journal: Journal, hub: FarHub, count: int, check: Callable[[Uplink], None] | None = None) -> None:
@@ -117,7 +118,7 @@ def delivered(journal: Journal, hub: FarHub, count: int, check: Callable[[Uplink
 
     async def scene() -> None:
         async with delivering(journal, hub) as made:
-            await until(lambda: len(hub.held) == count and not made._next_batch())
+            await until(lambda: len(hub.held) == count and not made._freight.next(1_000))
             if check is not None:
                 check(made)
 
@@ -360,5 +361,6 @@ def test_every_error_of_a_hub_is_one_that_the_uplink_knows() -> None:
         "HubAway",
         "HubTooLarge",
         "HubRefused",
+        "HubDenied",
         "HubUntrusted",
     }

@@ -74,7 +74,10 @@ def _write_container(out: bytearray, value: object, depth: int) -> None:
     if isinstance(value, (list, tuple)):
         _write_head(out, 0x80, len(value))
         for item in value:
-            _write(out, item, depth)
+            if type(item) is int and 0 <= item < 24:  # most are small numbers: no call for those
+                out.append(item)
+            else:
+                _write(out, item, depth)
     elif isinstance(value, dict):
         _write_head(out, 0xA0, len(value))
         for key, item in sorted([(_key(key), item) for key, item in value.items()], key=_first):
@@ -195,8 +198,12 @@ def _read(data: bytes, at: int, depth: int) -> tuple[object, int]:
     if depth >= MAX_DEPTH:
         raise WireError("too large", f"nested deeper than {MAX_DEPTH}")
     if major == 4:
-        items = []
+        items: list[object] = []
         for _ in range(_count(data, at, argument)):
+            if at < len(data) and data[at] < 24:  # most are small numbers: no call for those
+                items.append(data[at])
+                at += 1
+                continue
             item, at = _read(data, at, depth + 1)
             items.append(item)
         return items, at

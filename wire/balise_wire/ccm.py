@@ -18,7 +18,7 @@ _FLAGS = 0x40 | (TAG_BYTES - 2) // 2 << 3 | _LENGTH_BYTES - 1  # RFC 3610 sectio
 class BlockCipher:
     """AES-128 under one key, in the two modes that CCM is made of, by MicroPython's cryptolib.
 
-    (Imported by name: CPython's type checker does not know it. There a test puts another class in this one's place.)
+    (CPython has none: there a test puts another class in this one's place.)
     """
 
     def __init__(self, key: bytes) -> None:
@@ -26,12 +26,12 @@ class BlockCipher:
 
     def ecb(self, blocks: bytes) -> bytes:
         """Each 16-byte block encrypted."""
-        encrypted: bytes = __import__("cryptolib").aes(self._key, 1).encrypt(blocks)
+        encrypted: bytes = _aes(self._key, 1).encrypt(blocks)
         return encrypted
 
     def cbc(self, blocks: bytes) -> bytes:
         """The blocks chained from a zero block."""
-        encrypted: bytes = __import__("cryptolib").aes(self._key, 2, bytes(16)).encrypt(blocks)
+        encrypted: bytes = _aes(self._key, 2, bytes(16)).encrypt(blocks)
         return encrypted
 
 
@@ -92,6 +92,8 @@ def _xor(a: bytes, b: bytes) -> bytes:
 try:
     from balise_wire.ccm_library import open_sealed, seal
 except ImportError:  # MicroPython has no cryptography
+    # once: each import looks through the flash before what is built in; and by name: no checker of ours knows it
+    _aes = __import__("cryptolib").aes
 
     def seal(key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
         """Ciphertext, then tag."""

@@ -1,17 +1,19 @@
 """Where batches go. The contract `Hub`, and one module per kind, found by its name.
 
-A hub adapter moves envelopes that are signed, stored and final: it never changes one. It declares what its hub can do,
-and answers what the hub now holds; the uplink decides what to send next.
+Every hub has a log of its own, narrowed by its grant, signed and stored before anything is sent. A hub of our protocol
+takes the envelopes themselves (`Hub`); any other takes their rows in its own form (`RowHub`), which proves nothing
+to its readers. An adapter declares what its hub can do; the uplink decides what to send when, and never asks a name.
 
 A kind is a module with two names: `Settings`, a frozen dataclass of configuration keys that inherits `HubSettings`, and
-`Hub`, a class that fulfils the contract and is made with `Hub(settings, identity, transport, dice)`. It imports heavy
-libraries when it is used, not before.
+`Hub`, a class that fulfils one of the two contracts and is made with `Hub(settings, identity, transport, dice)`. It
+imports heavy libraries when it is used, not before.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
+from balise_gateway.rows import HubRow
 from balise_gateway.settings import Key
 
 DEFAULT_BATCH_S = 300.0
@@ -58,12 +60,16 @@ class Traits:
 
     accepts_past: bool  # takes readings of last week
     idempotent: bool  # a repeat is harmless
-    ordered: bool  # wants rising seq
-    batch_limit_bytes: int  # the most in one request
+    ordered: bool  # wants rising seq; of rows: each series in rising order of time
+    batch_limit_bytes: int  # the most in one request; a row hub answers HubTooLarge when its own form is larger
+    batch_limit_rows: int = 1_000  # the most rows in one request
+    channels: frozenset[str] | None = None  # of rows: what this hub has a word for; None: anything
+    flags: bool = False  # of rows: QARTOD flags are told; else values that failed stay away
 
 
+@runtime_checkable
 class Hub(Protocol):
-    """A way out. Two methods and the traits; a constructor that only builds."""
+    """A hub of our own protocol. Two methods and the traits; a constructor that only builds."""
 
     traits: Traits
 
@@ -71,7 +77,30 @@ class Hub(Protocol):
         """Sends these envelopes and returns what the hub now holds, proved as well as its protocol allows.
 
         Raises HubAway (no answer, or "later"), HubTooLarge (send less), HubRefused (some are refused for a reason, the
-        others are kept), HubUntrusted (an answer that proves nothing). After an error nothing is known to have arrived.
+        others are kept), HubDenied (this gateway may not), HubUntrusted (an answer that proves nothing). After an error
+        nothing is known to have arrived.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Closes its connections; may be called twice."""
+        ...
+
+
+@runtime_checkable
+class RowHub(Protocol):
+    """A hub with a form of its own. Two methods and the traits; a constructor that only builds."""
+
+    traits: Traits
+
+    async def send(self, rows: Sequence[HubRow]) -> int:
+        """Sends these rows (at most `batch_limit_rows`, each with at least one value); returns the bytes handed over.
+
+        It returns when the hub has said that it has all of them, as well as its protocol can. Raises HubAway (no
+        answer, or "later"), HubTooLarge (send less), HubRefused (the rows named in `reasons` are refused, the others
+        are kept; with no reasons: something among them is), HubDenied (wrong key, or no such place: the host must do
+        something). After any other error nothing is known to have arrived, and the same rows come again. Rows come by
+        seq and index; values that `traits` say this hub cannot take have been left out.
         """
         ...
 
