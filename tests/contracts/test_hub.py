@@ -1,28 +1,41 @@
-"""The contract `Hub`, on every kind in the folder, against a fake of the wire that each kind speaks.
+"""The contracts `Hub` and `RowHub`, on every kind in the folder, against a fake of the wire that each kind speaks.
 
-A new kind needs one entry in WIRES: a far end that holds envelopes, and can be told to misbehave.
+A new kind needs one file in `far_ends/`, and, when it takes rows, `hubs/<kind>.txt`: what comes over the wire for ROWS,
+written beside the hub's documentation and never taken from the code alone; its first line names the source.
+What only one kind does is tested in `tests/gateway/hubs/`.
 """
 
-import asyncio
+import importlib
 import inspect
-import json
-from collections.abc import Callable
-from random import Random
-from typing import Any, Protocol
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
-import httpx
 import pytest
 
 from balise_gateway import hubs, plugins
-from balise_gateway.errors import HubAway, HubError, HubRefused, HubTooLarge, HubUntrusted
-from balise_gateway.hubs import Holding, Hub, Stored
-from balise_wire.envelope import HubAnswer, Signer, peek_name, sign_answer, sign_envelope, split_sequence
+from balise_gateway.errors import HubAway, HubRefused
+from balise_gateway.hubs import Holding, Hub, RowHub, Stored
+from balise_gateway.rows import HubRow
+from balise_wire.envelope import sign_envelope
 from balise_wire.items import Loss
+from contracts.far_ends import GATEWAY, LOG, ROWS, FarEnd, Held, far_end
 from gateway.support import played
 
-GATEWAY, HUB, STRANGER = Signer(b"g" * 32), Signer(b"h" * 32), Signer(b"x" * 32)
-LOG = 3
-CONTRACT = ("close", "deliver")
+HERE = Path(__file__).parent
+KINDS = plugins.kinds(hubs)
+
+
+def takes_rows(kind: str) -> bool:
+    return hasattr(plugins.load(hubs, kind).Hub, "send")
+
+
+ROW_KINDS = [kind for kind in KINDS if takes_rows(kind)]
+ENVELOPE_KINDS = [kind for kind in KINDS if not takes_rows(kind)]
+ANSWERS = [
+    (kind, word) for kind in KINDS for word in importlib.import_module(f"contracts.far_ends.{kind}").FarEnd.answers
+]
 
 
 def envelope(seq: int) -> Stored:
@@ -33,182 +46,180 @@ def envelope(seq: int) -> Stored:
 BATCH = [envelope(seq) for seq in (1, 2, 3)]
 
 
-class Wire(Protocol):
-    """The far end: `answer` is one of the words that the tests know; `held` are the envelopes that came."""
-
-    answer: str
-    held: dict[int, bytes]
-    requests: int
-
-    def hub(self, **settings: Any) -> Hub: ...
+@pytest.fixture
+def there(kind: str, tmp_path: Path) -> Iterator[FarEnd]:
+    found = far_end(kind, tmp_path)
+    yield found
+    found.close()
 
 
-class NativeWire(httpx.AsyncBaseTransport):
-    """The native protocol over HTTP, at the level of requests and bytes."""
-
-    def __init__(self) -> None:
-        self.answer, self.held, self.requests = "ok", dict[int, bytes](), 0
-
-    def hub(self, **settings: Any) -> Hub:
-        kind = plugins.load(hubs, "native")
-        words: dict[str, Any] = {"name": "h", "kind": "native", "log": LOG, "url": "http://hub.example/"}
-        made: Hub = kind.Hub(
-            kind.Settings(public_key=HUB.public_key, **(words | settings)), GATEWAY.kid, self, Random(1)
-        )
-        return made
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.requests += 1
-        assert str(request.url) == "http://hub.example/v1/batches"
-        assert request.headers["Content-Type"] == "application/cose-seq"
-        body = await request.aread()
-        if self.answer == "no connection":
-            raise httpx.ConnectError("refused")
-        if self.answer == "silence":
-            await asyncio.get_running_loop().create_future()
-        if self.answer not in ("too large", "later", "broken"):
-            refused = 1 if self.answer in ("refuses one", "conflict") else None
-            for index, cose in enumerate(split_sequence(body)):
-                if index != refused:
-                    self.held[peek_name(cose)[2]] = cose
-        return self._response(bytes.fromhex(request.headers["Balise-Nonce"]))
-
-    def _response(self, nonce: bytes) -> httpx.Response:
-        told = json.dumps({"refused": [{"index": 1, "reason": "signature", "detail": "does not fit"}]}).encode()
-        others = {
-            "too large": httpx.Response(413),
-            "later": httpx.Response(503, headers={"Retry-After": "17"}),
-            "broken": httpx.Response(500, content=b"<html>oops</html>"),
-            "refuses one": httpx.Response(400, content=told),
-            "conflict": httpx.Response(409, content=told),
-            "refuses nothing by name": httpx.Response(400, content=b'{"refused": "all"}'),
-            "html": httpx.Response(200, content=b"<html>welcome to the hotel</html>"),
-            "endless": httpx.Response(200, content=bytes(2 << 20)),
-        }
-        return others.get(self.answer) or httpx.Response(200, content=self._answers(nonce))
-
-    def _answers(self, nonce: bytes) -> bytes:
-        good = HubAnswer(GATEWAY.kid, LOG, 4, ((6, 8),), 1_544_313_600_000, nonce)
-        another = HubAnswer(GATEWAY.kid, LOG + 1, 9, (), 0, nonce)
-        signed = {
-            "another key": sign_answer(STRANGER, good),
-            "an old nonce": sign_answer(HUB, HubAnswer(GATEWAY.kid, LOG, 9, (), 0, bytes(8))),
-            "another gateway": sign_answer(HUB, HubAnswer(STRANGER.kid, LOG, 9, (), 0, nonce)),
-            "another log": sign_answer(HUB, another),
-            "beyond all count": sign_answer(HUB, HubAnswer(GATEWAY.kid, LOG, 1 << 60, (), 0, nonce)),
-            "nothing at all": b"",
-            "a changed byte": sign_answer(HUB, good)[:-1] + b"\0",
-        }
-        return signed.get(self.answer, sign_answer(HUB, another) + sign_answer(HUB, good))
+def told(rows: Sequence[HubRow], hub: RowHub) -> list[HubRow]:
+    """The rows as the uplink hands them over: only what the traits say that this hub can be told."""
+    known = hub.traits.channels
+    kept = [
+        HubRow(r.seq, r.index, r.node, r.utc_ms, r.uncertainty_ms, values, r.about)
+        for r in rows
+        if (values := tuple(v for v in r.values if known is None or v.channel in known))
+    ]
+    assert kept, "not one channel of ROWS: let ROWS have one that this hub knows"
+    return kept
 
 
-WIRES: dict[str, Callable[[], Wire]] = {"native": NativeWire}
+async def sent(hub: Hub | RowHub) -> Any:
+    return await (hub.send(told(ROWS, hub)) if isinstance(hub, RowHub) else hub.deliver(BATCH))
 
 
-@pytest.fixture(params=plugins.kinds(hubs))
-def wire(request: pytest.FixtureRequest) -> Wire:
-    assert request.param in WIRES, f"tests/contracts/test_hub.py has no far end for {request.param!r}"
-    return WIRES[request.param]()
-
-
-def deliver(wire: Wire, **settings: Any) -> Holding:
-    found: list[Holding] = []
+def delivered(there: FarEnd, times: int = 1, **settings: Any) -> Any:
+    """What sending gives, the last time."""
+    found: list[Any] = []
 
     async def scene() -> None:
-        hub = wire.hub(**settings)
+        hub = there.hub(**settings)
         try:
-            found.append(await hub.deliver(BATCH))
+            for _ in range(times):
+                found.append(await sent(hub))
         finally:
             await hub.close()
             await hub.close()
 
     played(scene)
-    return found[0]
+    return found[-1]
 
 
-@pytest.mark.parametrize("kind", plugins.kinds(hubs))
+def expected(there: FarEnd) -> Counter[Held]:
+    hub = there.hub()
+    assert isinstance(hub, RowHub)
+    step = there.time_step_ms
+    return Counter(
+        Held(row.node, value.channel, row.utc_ms // step * step if step else None, value.decimal)
+        for row in told(ROWS, hub)
+        for value in row.values
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_has_the_methods_of_the_contract_and_few_of_its_own(kind: str) -> None:
     module = plugins.load(hubs, kind)
+    contract: type = RowHub if takes_rows(kind) else Hub
     public = [name for name, _ in inspect.getmembers(module.Hub, inspect.isfunction) if not name.startswith("_")]
-    assert sorted(public) == sorted(CONTRACT)
-    for name in CONTRACT:
-        theirs, ours = inspect.signature(getattr(module.Hub, name)), inspect.signature(getattr(Hub, name))
+    words = ["close", "send" if takes_rows(kind) else "deliver"]
+    assert sorted(public) == words
+    for name in words:
+        theirs, ours = inspect.signature(getattr(module.Hub, name)), inspect.signature(getattr(contract, name))
         assert list(theirs.parameters) == list(ours.parameters)
     assert issubclass(module.Settings, hubs.HubSettings)
 
 
-def test_says_what_its_hub_can_do(wire: Wire) -> None:
-    traits = wire.hub().traits
-    assert all(isinstance(x, bool) for x in (traits.accepts_past, traits.idempotent, traits.ordered))
+@pytest.mark.parametrize("kind", KINDS)
+def test_says_what_its_hub_can_do(there: FarEnd) -> None:
+    traits = there.hub().traits
+    assert all(isinstance(x, bool) for x in (traits.accepts_past, traits.idempotent, traits.ordered, traits.flags))
     assert traits.batch_limit_bytes >= 1_000
+    assert traits.batch_limit_rows >= 1
 
 
-def test_building_one_sends_nothing(wire: Wire) -> None:
-    wire.hub()
-    assert wire.requests == 0
+@pytest.mark.parametrize("kind", KINDS)
+def test_building_one_sends_nothing(there: FarEnd) -> None:
+    there.hub()
+    assert there.requests == 0
 
 
-def test_moves_envelopes_unchanged_and_says_what_is_held(wire: Wire) -> None:
-    holding = deliver(wire)
-    assert wire.held == {stored.seq: stored.cose for stored in BATCH}
+@pytest.mark.parametrize(("kind", "word"), ANSWERS)
+def test_an_answer_that_is_none(there: FarEnd, word: str) -> None:
+    there.answer = word
+    with pytest.raises(there.answers[word]) as caught:
+        delivered(there, **({"timeout_s": 0.1} if word == "silence" else {}))
+    assert str(caught.value)
+    assert not any(secret in repr(error) for error in _chain(caught.value) for secret in there.secrets)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, word in ANSWERS if word == "later"])
+def test_later_says_when(there: FarEnd) -> None:
+    there.answer = "later"
+    with pytest.raises(HubAway) as caught:
+        delivered(there)
+    assert caught.value.retry_after_s == 17.0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_secret_is_in_a_repr(there: FarEnd) -> None:
+    shown = repr(there.hub()) + repr(vars(there.hub()).get("_settings"))
+    assert not any(secret in shown for secret in there.secrets)
+
+
+@pytest.mark.parametrize("kind", ROW_KINDS)
+def test_every_value_arrives_once_exact_and_at_its_time(there: FarEnd) -> None:
+    size = delivered(there)
+    assert Counter(there.held()) == expected(there)
+    assert size > 0
+
+
+@pytest.mark.parametrize("kind", ROW_KINDS)
+def test_a_repeat_does_no_harm_where_the_traits_say_so(there: FarEnd) -> None:
+    """A kill between the hub's answer and the journal's commit sends the one batch in flight again."""
+    delivered(there, times=2)
+    once = expected(there)
+    assert Counter(there.held()) == (once if there.hub().traits.idempotent else once + once)
+
+
+@pytest.mark.parametrize("kind", ROW_KINDS)
+def test_what_goes_over_the_wire_is_what_the_hub_documents(there: FarEnd, kind: str) -> None:
+    source, _, golden = (HERE / f"hubs/{kind}.txt").read_text(encoding="utf-8").partition("\n\n")
+    assert source.startswith("# Source: ")
+    delivered(there)
+    assert there.captured() == golden
+
+
+@pytest.mark.parametrize("kind", ROW_KINDS)
+def test_what_failed_is_sent_again_and_nothing_else(there: FarEnd) -> None:
+    """An outage in the middle: what the hub has said yes to before is not sent a second time."""
+    found: list[Any] = []
+
+    async def scene() -> None:
+        hub = there.hub()
+        there.answer = "no connection"
+        with pytest.raises(HubAway):
+            await sent(hub)
+        there.answer = "ok"
+        found.append(await sent(hub))
+        await hub.close()
+
+    played(scene)
+    assert Counter(there.held()) == expected(there)
+
+
+@pytest.mark.parametrize("kind", ENVELOPE_KINDS)
+def test_moves_envelopes_unchanged_and_says_what_is_held(there: Any) -> None:
+    holding = delivered(there)
+    assert there.envelopes == {stored.seq: stored.cose for stored in BATCH}
     assert holding == Holding(4, ((6, 8),))
     assert [seq for seq in range(1, 10) if holding.has(seq)] == [1, 2, 3, 6, 7, 8]
     assert holding.highest == 8
 
 
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [
-        ("no connection", HubAway),
-        ("silence", HubAway),
-        ("later", HubAway),
-        ("broken", HubAway),
-        ("refuses nothing by name", HubAway),
-        ("too large", HubTooLarge),
-        ("refuses one", HubRefused),
-        ("conflict", HubRefused),
-        ("html", HubUntrusted),
-        ("endless", HubUntrusted),
-        ("nothing at all", HubUntrusted),
-        ("another key", HubUntrusted),
-        ("a changed byte", HubUntrusted),
-        ("an old nonce", HubUntrusted),
-        ("another gateway", HubUntrusted),
-        ("another log", HubUntrusted),
-        ("beyond all count", HubUntrusted),
-    ],
-)
-def test_an_answer_that_is_none(wire: Wire, answer: str, error: type[HubError]) -> None:
-    wire.answer = answer
-    with pytest.raises(error) as caught:
-        deliver(wire, timeout_s=0.1 if answer == "silence" else 30.0)
-    assert str(caught.value)
-
-
-def test_later_says_when(wire: Wire) -> None:
-    wire.answer = "later"
-    with pytest.raises(HubAway) as caught:
-        deliver(wire)
-    assert caught.value.retry_after_s == 17.0
-
-
 @pytest.mark.parametrize("answer", ["refuses one", "conflict"])
-def test_a_refusal_names_the_envelope_and_the_reason(wire: Wire, answer: str) -> None:
-    wire.answer = answer
+@pytest.mark.parametrize("kind", ENVELOPE_KINDS)
+def test_a_refusal_names_the_envelope_and_the_reason(there: Any, answer: str) -> None:
+    there.answer = answer
     with pytest.raises(HubRefused) as caught:
-        deliver(wire)
+        delivered(there)
     assert caught.value.reasons == {1: "signature: does not fit"}
-    assert set(wire.held) == {1, 3}
+    assert set(there.envelopes) == {1, 3}
 
 
-def test_each_request_is_its_own(wire: Wire) -> None:
+@pytest.mark.parametrize("kind", ENVELOPE_KINDS)
+def test_each_request_is_its_own(there: FarEnd) -> None:
     """An answer to an earlier request is no answer: the nonce differs each time."""
+    assert delivered(there, times=3).next_seq == 4
+    assert there.requests == 3
 
-    async def scene() -> None:
-        hub = wire.hub()
-        for _ in range(3):
-            assert (await hub.deliver(BATCH)).next_seq == 4
-        await hub.close()
 
-    played(scene)
-    assert wire.requests == 3
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def test_every_far_end_belongs_to_a_kind() -> None:
+    stems = {path.stem for path in (HERE / "far_ends").glob("*.py") if not path.stem.startswith("_")}
+    assert stems == set(KINDS)
