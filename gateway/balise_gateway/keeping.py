@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from balise_gateway import logs
 from balise_gateway.clock import USABLE_MS, Clock, known_utc_ms
 from balise_gateway.journal import Journal, tables
-from balise_gateway.journal.pages import PAGE_BYTES
 from balise_gateway.journal.tables import HOME_LOG
 from balise_gateway.log import event
 from balise_gateway.logs import Log
@@ -151,8 +150,9 @@ class Keeper:
 
 def used_bytes(db: sqlite3.Connection) -> int:
     """What the journal's rows take; freed pages are used again before the file grows."""
-    (pages,), (free,) = (db.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count"))
-    return int(pages - free) * PAGE_BYTES
+    names = ("page_count", "freelist_count", "page_size")
+    pages, free, page_bytes = (int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in names)
+    return (pages - free) * page_bytes
 
 
 def _held(db: sqlite3.Connection, log: int, made_before_ms: int | None) -> list[Name]:

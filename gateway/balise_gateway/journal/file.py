@@ -17,6 +17,7 @@ from balise_gateway.journal import salvage, schema, tables
 from balise_gateway.journal.pages import PAGE_BYTES
 from balise_gateway.log import event
 
+CHECKPOINT_PAGES = 16_384  # 16 MiB: a page that changes in many commits is copied into the file once
 FILE_NAME, LOCK_NAME = "journal.db", "journal.lock"
 
 _ADVICE = {
@@ -196,5 +197,6 @@ def _prepare(db: sqlite3.Connection) -> None:
     db.text_factory = tables.text
     db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     db.execute("PRAGMA journal_mode = WAL")
+    db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     db.execute("PRAGMA synchronous = FULL")  # a commit is on disk when it returns, also at a power cut
     db.execute("PRAGMA cell_size_check = ON")

@@ -9,7 +9,9 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-PAGE_BYTES = 4096  # set when a journal is made, so that a damaged header cannot tell us otherwise
+PAGE_BYTES = 1024  # of a new journal: a commit changes a few bytes of each of four pages, and a card wears by pages
+OLD_PAGE_BYTES = 4096  # of a journal that was made under schema 1: it keeps its size
+_SIZES = (PAGE_BYTES, OLD_PAGE_BYTES)  # both are tried, so that a damaged header cannot tell us otherwise
 MAX_ROW_BYTES = 1 << 24
 
 _FILE_HEADER_BYTES = 100  # section 1.3
@@ -25,15 +27,19 @@ class Damaged(ValueError):
 
 
 def read_rows(database: Path, wal: Path) -> Iterator[tuple[int, Values]]:
-    """(rowid, values) of each row in the file, as its last commit left it."""
-    pages = _Pages(database, _committed_frames(wal))
+    """(rowid, values) of each row in the file, as its last commit left it; some may come twice, some be no rows."""
+    for page_bytes in _SIZES:
+        yield from _rows_of(_Pages(database, page_bytes, _committed_frames(wal, page_bytes)))
+
+
+def _rows_of(pages: "_Pages") -> Iterator[tuple[int, Values]]:
     for number in range(1, pages.count + 1):
         page = pages.read(number)
         start = _FILE_HEADER_BYTES if number == 1 else 0
         if page is None or page[start] != _TABLE_LEAF:
             continue
         cells = int.from_bytes(page[start + 3 : start + 5], "big")
-        for index in range(min(cells, PAGE_BYTES // 4)):
+        for index in range(min(cells, pages.page_bytes // 4)):
             at = start + 8 + 2 * index
             try:
                 yield _row(pages, page, int.from_bytes(page[at : at + 2], "big"))
@@ -42,10 +48,10 @@ def read_rows(database: Path, wal: Path) -> Iterator[tuple[int, Values]]:
 
 
 class _Pages:
-    def __init__(self, database: Path, newer: dict[int, bytes]) -> None:
-        self._database, self._newer = database, newer
+    def __init__(self, database: Path, page_bytes: int, newer: dict[int, bytes]) -> None:
+        self._database, self._newer, self.page_bytes = database, newer, page_bytes
         size = database.stat().st_size if database.exists() else 0
-        self.count = max([size // PAGE_BYTES, *newer])
+        self.count = max([size // page_bytes, *newer])
 
     def read(self, number: int) -> bytes | None:
         """The page, or None when the disk will not give it or it is not there."""
@@ -53,11 +59,11 @@ class _Pages:
             return self._newer[number]
         try:
             with self._database.open("rb") as file:
-                file.seek((number - 1) * PAGE_BYTES)
-                page = file.read(PAGE_BYTES)
+                file.seek((number - 1) * self.page_bytes)
+                page = file.read(self.page_bytes)
         except OSError:
             return None
-        return page if len(page) == PAGE_BYTES else None
+        return page if len(page) == self.page_bytes else None
 
 
 def _row(pages: _Pages, page: bytes, at: int) -> tuple[int, Values]:
@@ -66,7 +72,7 @@ def _row(pages: _Pages, page: bytes, at: int) -> tuple[int, Values]:
     rowid, at = _varint(page, at)
     if not 0 < size <= MAX_ROW_BYTES:
         raise Damaged(f"a row of {size} bytes")
-    local = _local_bytes(size)
+    local = _local_bytes(size, pages.page_bytes)
     payload = page[at : at + local]
     if local < size:
         payload += _overflow(pages, int.from_bytes(page[at + local : at + local + 4], "big"), size - local)
@@ -75,13 +81,13 @@ def _row(pages: _Pages, page: bytes, at: int) -> tuple[int, Values]:
     return rowid - (1 << 64) if rowid >> 63 else rowid, _values(payload)
 
 
-def _local_bytes(size: int) -> int:
+def _local_bytes(size: int, page_bytes: int) -> int:
     """How much of a payload stands on its leaf page, section 1.6."""
-    most = PAGE_BYTES - 35
+    most = page_bytes - 35
     if size <= most:
         return size
-    least = (PAGE_BYTES - 12) * 32 // 255 - 23
-    kept = least + (size - least) % (PAGE_BYTES - 4)
+    least = (page_bytes - 12) * 32 // 255 - 23
+    kept = least + (size - least) % (page_bytes - 4)
     return kept if kept <= most else least
 
 
@@ -93,7 +99,7 @@ def _overflow(pages: _Pages, number: int, size: int) -> bytes:
         if page is None:
             raise Damaged("a chain of pages that breaks")
         number = int.from_bytes(page[:4], "big")
-        rest += page[4 : 4 + min(PAGE_BYTES - 4, size - len(rest))]
+        rest += page[4 : 4 + min(pages.page_bytes - 4, size - len(rest))]
     return bytes(rest)
 
 
@@ -145,7 +151,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     raise Damaged("a number without an end")
 
 
-def _committed_frames(wal: Path) -> dict[int, bytes]:
+def _committed_frames(wal: Path, page_bytes: int) -> dict[int, bytes]:
     """The pages of a write-ahead log up to its last whole commit, sections 4.1 to 4.3."""
     data = wal.read_bytes() if wal.exists() else b""
     if len(data) < _WAL_HEADER_BYTES or int.from_bytes(data[:4], "big") not in _WAL_MAGIC:
@@ -154,7 +160,7 @@ def _committed_frames(wal: Path) -> dict[int, bytes]:
     sums = _checksum(data[:24], (0, 0), order)
     committed: dict[int, bytes] = {}
     pending: dict[int, bytes] = {}
-    step = _WAL_FRAME_HEADER_BYTES + PAGE_BYTES
+    step = _WAL_FRAME_HEADER_BYTES + page_bytes
     for at in range(_WAL_HEADER_BYTES, len(data) - step + 1, step):
         head, page = data[at : at + _WAL_FRAME_HEADER_BYTES], data[at + _WAL_FRAME_HEADER_BYTES : at + step]
         sums = _checksum(page, _checksum(head[:8], sums, order), order)
