@@ -163,7 +163,7 @@ class Foreign:
         """
         heard = way.source.read(address, data)
         devices = [way.devices.get(row.device) or self._device(way, row.device) for row in heard]
-        crc, new = crc32(data), False
+        crc, new = crc32(data), not heard
         for number, row in enumerate(heard):
             new = self._add(gathered, devices[number], row, crc + number, again) or new
         return new

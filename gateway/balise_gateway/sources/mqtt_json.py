@@ -4,22 +4,19 @@ One message is one row; a list of objects is one row each. Promises that what is
 a message without any value is refused. Leaves units to `measure`, names to the channel table.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from balise_gateway.settings import Key
-from balise_gateway.sources import Column, Heard, Measure, Shape, SourceError, SourceSettings, measure, scaled
-from balise_wire.channels import names
+from balise_gateway.sources import Heard, Measure, Shape, SourceError, SourceSettings, scaled
+from balise_gateway.sources._json import at, mapping_problem, measure_of, parsed
 
 DEVICE = "{device}"
 MS_OF = {"ms": 1, "s": 1000}
 MAX_REMEMBERED = 10_000
 MAX_ROWS = 1_000  # in one message
 Plan = list[tuple[list[str], list[tuple[str, float, float]]]]
-
-_decode = json.JSONDecoder().decode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +38,7 @@ class Settings(SourceSettings):
         levels = self.topic.split("/")
         if levels.count(DEVICE) != (self.device is None):
             return f"topic = \"{self.topic}\": {DEVICE} once as a level, or the key 'device', and not both"
-        wrong = next((name for name in self.channels if _measure_of(name, self.channels[name], self.model) is None), "")
-        if wrong:
-            return _unfit(wrong, self.channels[wrong])
-        return super().problem()
+        return mapping_problem(self.channels) or super().problem()
 
 
 class Source:
@@ -56,7 +50,7 @@ class Source:
         self.wants: Sequence[str] = (settings.topic.replace(DEVICE, "+"),)
         self._level = levels.index(DEVICE) if DEVICE in levels else None
         self._device_path = tuple((settings.device or "").split("."))
-        measures = [_measure_of(name, text, settings.model) for name, text in settings.channels.items()]
+        measures = [measure_of(name, text, settings.model) for name, text in settings.channels.items()]
         paths = [text.split()[0].split(".") for text in settings.channels.values()]
         self._shape = Shape([each.column for each in measures if each is not None], MS_OF[settings.ts_unit])
         self._plan = _planned(paths, [each for each in measures if each is not None])
@@ -107,23 +101,6 @@ class Source:
         return None
 
 
-def parsed(data: bytes) -> Any:
-    """The JSON in these bytes."""
-    try:
-        return _decode(str(data, "utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise SourceError("not json", str(error)) from error
-
-
-def at(told: Any, path: Sequence[str]) -> Any:
-    """What stands at this path of objects; None where there is nothing."""
-    for name in path:
-        if not isinstance(told, dict):
-            return None
-        told = told.get(name)
-    return told
-
-
 def _planned(paths: list[list[str]], measures: list[Measure]) -> Plan:
     """Channels that stand in one object, one after the other, are looked up there at once."""
     plan: Plan = []
@@ -132,19 +109,3 @@ def _planned(paths: list[list[str]], measures: list[Measure]) -> Plan:
             plan.append((path[:-1], []))
         plan[-1][1].append((path[-1], each.factor, each.offset))
     return plan
-
-
-def _measure_of(name: str, text: str, model: str) -> Measure | None:
-    """What `channel = "path unit scale"` says; None when the two do not fit."""
-    _, unit, scale = (*text.split(), None, None)[:3] if len(text.split()) in (1, 2, 3) else ("", "", "?")
-    if scale is None:
-        return measure(Column.of_channel(name, model), unit) if name in names() else None
-    if name in names() or not scale.lstrip("-").isdecimal() or not -9 <= int(scale) <= 9:
-        return None
-    return measure(Column(name, str(unit), int(scale), 1, model), None)
-
-
-def _unfit(name: str, text: str) -> str:
-    if name in names():
-        return f'channels: {name} = {text!r}: write "path" or "path unit", with a unit of what {name} measures'
-    return f'channels: {name} = {text!r}: not in the channel table; write "path unit decimals", as "soil.vwc %RH 1"'
