@@ -4,10 +4,8 @@ Promises exit code 0 after a clean stop, 2 for a configuration or key that canno
 Leaves everything else to `balise_gateway`.
 """
 
-import asyncio
 import json
-import logging
-import signal
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -16,12 +14,9 @@ import typer
 
 from balise_gateway import config as configuration
 from balise_gateway import keys, status
-from balise_gateway.clock import SystemClock
 from balise_gateway.config import Config
-from balise_gateway.daemon import Gateway
-from balise_gateway.errors import ConfigError, JournalError, KeyFileError, MissingExtra
+from balise_gateway.errors import ConfigError, JournalError, KeyFileError
 from balise_gateway.journal import open_to_read
-from balise_gateway.log import LOGGER
 
 CONFIG_ERROR, FAILED = 2, 1
 ANSWER_WITHIN_S = 3.0
@@ -34,18 +29,9 @@ DEFAULT_CONFIG = Path("gateway.toml")
 @app.command()
 def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Runs until SIGTERM or Ctrl-C; what it has taken is then on disk."""
-    loaded = _load(config)
-    _log_to_stderr()
-    gateway = Gateway(loaded, SystemClock(loaded.gateway.clock_uncertainty_ms))
-    try:
-        asyncio.run(_run_until_signal(gateway))
-    except KeyFileError as error:
-        _fail(str(error), CONFIG_ERROR)
-    except ExceptionGroup as errors:
-        missing = errors.subgroup(MissingExtra)
-        if missing is None:
-            raise
-        _fail(str(missing.exceptions[0]), CONFIG_ERROR)
+    _load(config)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "balise_gateway", str(config)])  # leaner than what read the command
 
 
 @app.command("status")
@@ -86,22 +72,6 @@ def _load(path: Path) -> Config:
 def _fail(text: str, code: int) -> NoReturn:
     typer.echo(f"balise gateway: {text}", err=True)
     raise typer.Exit(code)
-
-
-def _log_to_stderr() -> None:
-    """One line an event; the system's journal adds the time."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
-    logger = logging.getLogger(LOGGER)
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-
-
-async def _run_until_signal(gateway: Gateway) -> None:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await gateway.run(stop)
 
 
 def _ask_running(config: Config) -> dict[str, Any] | None:

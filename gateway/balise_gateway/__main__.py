@@ -1,0 +1,61 @@
+"""`python -m balise_gateway FILE` runs the gateway with this configuration, and nothing else in memory.
+
+Promises exit code 0 after a clean stop (SIGTERM or Ctrl-C: what was taken is then on disk), 2 for a configuration, key
+or installation that cannot be used. `balise gateway run` becomes this process: what types commands and prints tables
+would stay in memory for months. Leaves everything else to `daemon.py`.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from balise_gateway import config as configuration
+from balise_gateway.clock import SystemClock
+from balise_gateway.daemon import Gateway
+from balise_gateway.errors import ConfigError, KeyFileError, MissingExtra
+from balise_gateway.log import LOGGER
+
+CONFIG_ERROR = 2
+
+
+def main(path: Path) -> int:
+    """Runs until told to stop; returns the exit code."""
+    try:
+        loaded = configuration.load(path)
+        _log_to_stderr()
+        asyncio.run(_run_until_signal(Gateway(loaded, SystemClock(loaded.gateway.clock_uncertainty_ms))))
+    except (ConfigError, KeyFileError) as error:
+        return _failed(str(error))
+    except ExceptionGroup as errors:
+        missing = errors.subgroup(MissingExtra)
+        if missing is None:
+            raise
+        return _failed(str(missing.exceptions[0]))
+    return 0
+
+
+def _failed(text: str) -> int:
+    print(f"balise gateway: {text}", file=sys.stderr)
+    return CONFIG_ERROR
+
+
+def _log_to_stderr() -> None:
+    """One line an event; the system's journal adds the time."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    logger = logging.getLogger(LOGGER)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+async def _run_until_signal(gateway: Gateway) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await gateway.run(stop)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
