@@ -7,29 +7,25 @@ Leaves everything else to `balise_gateway`.
 import json
 import os
 import sys
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-from balise_gateway import config as configuration
 from balise_gateway import keys, status
 from balise_gateway.config import Config
-from balise_gateway.errors import ConfigError, JournalError, KeyFileError
+from balise_gateway.errors import JournalError, KeyFileError
 from balise_gateway.journal import open_to_read
+from balise_tools.gateway_config import CONFIG_ERROR, DEFAULT_CONFIG, FAILED, ConfigFile, fail, load
 
-CONFIG_ERROR, FAILED = 2, 1
 ANSWER_WITHIN_S = 3.0
 
 app = typer.Typer(help="The gateway: keeps, signs and forwards what the nodes measure.", no_args_is_help=True)
-ConfigFile = Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration file.")]
-DEFAULT_CONFIG = Path("gateway.toml")
 
 
 @app.command()
 def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Runs until SIGTERM or Ctrl-C; what it has taken is then on disk."""
-    _load(config)
+    load(config)
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "balise_gateway", str(config)])  # leaner than what read the command
 
@@ -40,11 +36,11 @@ def show_status(
     as_json: Annotated[bool, typer.Option("--json", help="The whole document, for programs.")] = False,
 ) -> None:
     """Says how the gateway is: asks the running one, or reads the journal when none is running."""
-    loaded = _load(config)
+    loaded = load(config)
     try:
         document = _ask_running(loaded) or _read_journal(loaded)
     except (JournalError, KeyFileError) as error:
-        _fail(str(error), FAILED)
+        fail(str(error), FAILED)
     if as_json:
         typer.echo(json.dumps(document, ensure_ascii=False))
         return
@@ -55,23 +51,11 @@ def show_status(
 @app.command()
 def key(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Prints the public key, in hex: give it to each hub that shall verify what this gateway signs."""
-    loaded = _load(config)
+    loaded = load(config)
     try:
         typer.echo(keys.load_or_make(loaded.gateway.data_dir).public_key.hex())
     except KeyFileError as error:
-        _fail(str(error), CONFIG_ERROR)
-
-
-def _load(path: Path) -> Config:
-    try:
-        return configuration.load(path)
-    except ConfigError as error:
-        _fail(str(error), CONFIG_ERROR)
-
-
-def _fail(text: str, code: int) -> NoReturn:
-    typer.echo(f"balise gateway: {text}", err=True)
-    raise typer.Exit(code)
+        fail(str(error), CONFIG_ERROR)
 
 
 def _ask_running(config: Config) -> dict[str, Any] | None:
