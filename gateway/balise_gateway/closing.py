@@ -21,6 +21,7 @@ from balise_gateway.journal import Journal, bodies, tables
 from balise_gateway.journal.tables import HOME_LOG, Row
 from balise_gateway.logs import ANCHORED, BETWEEN, NO_ANCHOR, Log
 from balise_gateway.manifests import Columns, Manifests
+from balise_gateway.quality import hourly
 from balise_wire import cbor
 from balise_wire.envelope import Signer, sign_envelope
 from balise_wire.items import Anchor, Loss, Manifest, Readings
@@ -34,6 +35,7 @@ MAX_ENTRIES, MAX_ROWS, MAX_BODY_BYTES = 4_096, 4_096, 256 * 1024  # in one envel
 class _Group:
     """Rows of one node, manifest and clock."""
 
+    node: bytes
     columns: Columns
     domain: int | None
     rows: list[tuple[int, Sequence[int | None], Sequence[tuple[int, int]]]] = field(default_factory=list)
@@ -157,7 +159,7 @@ class _Envelope:
         if not rows:
             return
         item = _narrowed(item, seen)
-        group = groups.setdefault((kid, seen.columns.digest, domain), _Group(seen.columns, domain))
+        group = groups.setdefault((kid, seen.columns.digest, domain), _Group(kid, seen.columns, domain))
         group.add(item, rows)
         self.rows += len(rows)
         self.readings += len(rows) * len(item.columns)
@@ -198,7 +200,10 @@ class _Envelope:
             if new:
                 told = cbor.decode(group.columns.packed)
                 manifests.append(Manifest(number, told if isinstance(told, dict) else {}).pack())
-            readings.append(group.readings(number).pack(form))
+            told_rows = group.readings(number)
+            readings.append(told_rows.pack(form))
+            if self._log.log == HOME_LOG and group.domain is None:
+                hourly.add(self._db, group.node, group.columns, told_rows)
         return manifests, readings
 
     def _source(self) -> list[Packed]:

@@ -213,7 +213,7 @@ def test_rows_that_a_hub_refused_are_not_held(played: Played) -> None:
 def test_refused_frames_go_before_anything(played: Played) -> None:
     home = played()
     with home.journal.transaction() as db:
-        tables.REFUSED.put(db, [(number, None, "tag", "t", bytes(4000)) for number in range(1, 100)])
+        tables.REFUSED.put(db, [(number, None, "tag", "t", bytes(4000)) for number in range(1, 250)])
     home.hub_holds(DAYS + 1)
     home.keep(bound(home, 0.8))
     assert list(tables.REFUSED.read(home.journal.db)) == []

@@ -142,7 +142,7 @@ def aggregate(
         came = sorted(by_start[start_ms], key=times_ms.__getitem__)
         rows = [row for row in came if flags.get(row, PASS) in (PASS, NOT_EVALUATED)]
         counted = [value for row in rows if (value := values[row]) is not None]
-        shares = _shares(rows, weights) if how.function == ENERGY else None
+        shares = shares_of(rows, weights) if how.function == ENERGY else None
         bounded = counted and how.function != BITS
         found.append(
             Aggregate(
@@ -160,7 +160,7 @@ def aggregate(
     return found
 
 
-def _shares(rows: Iterable[int], weights: Sequence[int | None] | None) -> list[int] | None:
+def shares_of(rows: Iterable[int], weights: Sequence[int | None] | None) -> list[int] | None:
     """The duration behind each row; None where that is not known of all of them."""
     known = [weights[row] for row in rows] if weights is not None else [None]
     shares = [weight for weight in known if weight is not None and weight > 0]
@@ -169,10 +169,17 @@ def _shares(rows: Iterable[int], weights: Sequence[int | None] | None) -> list[i
 
 def join(values: Sequence[int], how: How, shares: Sequence[int] | None = None) -> int | None:
     """One value of many (at least one); None when they cannot be joined, or the sum has more than 32 bits."""
+    if how.function == MEAN:
+        return mean(values)
+    joined = exact(values, how, shares)
+    return math.floor(joined + 0.5) if joined is not None and -_INT32 <= joined < _INT32 else None
+
+
+def exact(values: Sequence[int], how: How, shares: Sequence[int] | None = None) -> float | None:
+    """The same, not rounded: still in scaled integers."""
     if how.function == ENERGY:
-        return energy_mean(values, how.scale, shares)
-    joined = _JOIN[how.function](values)
-    return joined if joined is not None and -_INT32 <= joined < _INT32 else None
+        return _energy(values, how.scale, shares)
+    return _JOIN[how.function](values)
 
 
 def mean(values: Sequence[int]) -> int:
@@ -183,22 +190,36 @@ def mean(values: Sequence[int]) -> int:
 
 def energy_mean(levels: Sequence[int], scale: int, shares: Sequence[int] | None = None) -> int:
     """10 log10 of the weighted mean of 10^(L/10); levels in 1/10**scale dB. Halves up."""
+    return math.floor(_energy(levels, scale, shares) + 0.5)
+
+
+def _energy(levels: Sequence[float], scale: int, shares: Sequence[float] | None) -> float:
     steps = 10.0**scale
-    weights = shares if shares is not None else [1] * len(levels)
+    weights = shares if shares is not None else [1.0] * len(levels)
     top = max(levels)  # relative to it nothing overflows
     powers = [share * 10 ** ((level - top) / (10 * steps)) for level, share in zip(levels, weights, strict=True)]
-    return top + math.floor(10 * steps * math.log10(math.fsum(powers) / sum(weights)) + 0.5)
+    return top + 10 * steps * math.log10(math.fsum(powers) / math.fsum(weights))
 
 
-def _bits(values: Sequence[int]) -> int:
+def combined(one: tuple[float, int], other: tuple[float, int], how: How) -> float | None:
+    """One value of two that stand for so many each (value, n): for windows that are written bit by bit."""
+    (before, n), (after, more) = one, other
+    if how.function == MEAN:
+        return (before * n + after * more) / (n + more)
+    if how.function == ENERGY:
+        return _energy([before, after], how.scale, [n, more])
+    return _JOIN[how.function]([before, after])
+
+
+def _bits(values: Sequence[float]) -> int:
     seen = 0
     for value in values:
-        seen |= value
+        seen |= int(value)
     return seen
 
 
-_JOIN: dict[str, Callable[[Sequence[int]], int | None]] = {
-    MEAN: mean,
+_JOIN: dict[str, Callable[[Sequence[float]], float | None]] = {
+    MEAN: lambda values: sum(values) / len(values),
     MAXIMUM: max,
     MINIMUM: min,
     SUM: sum,

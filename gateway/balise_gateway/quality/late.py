@@ -8,12 +8,11 @@ where a spike was found. Leaves finding them to `judge.py`.
 import sqlite3
 from collections.abc import Iterable
 
-from balise_gateway.journal import tables
-from balise_gateway.manifests import Manifests
+from balise_gateway.journal import bodies, tables
+from balise_gateway.manifests import Columns, Manifests
 from balise_gateway.quality import gross_range
 from balise_gateway.quality.judge import Doubt
-from balise_wire import cbor
-from balise_wire.items import Readings, unpack_item
+from balise_wire.items import Readings
 
 MAX_ENTRIES = 256  # of the node, newest first: the row came just before
 
@@ -31,17 +30,21 @@ def flag(db: sqlite3.Connection, manifests: Manifests, doubts: Iterable[Doubt]) 
 
 def _flagged(db: sqlite3.Connection, manifests: Manifests, entry: tables.Row, doubt: Doubt) -> bytes | None:
     """The entry's body with the flag; None when the row is not in it."""
-    item, columns = unpack_item(cbor.decode(entry[-1])), manifests.of_digest(db, entry[4])
-    if (
-        columns is None
-        or not isinstance(item, Readings)
-        or item.boot != doubt.boot
-        or doubt.channel not in columns.names
-    ):
+    item, columns = bodies.unpacked(entry[3], entry[-1]), manifests.of_digest(db, entry[4])
+    if columns is None or not isinstance(item, Readings) or item.boot != doubt.boot:
+        return None
+    if doubt.channel not in columns.names:
         return None
     number, tick = columns.names.index(doubt.channel), doubt.at_ms // columns.tick_ms
     for row, at in enumerate(item.times):
         if at == tick and item.columns[number][row] == doubt.value:
-            item.flags[number] = gross_range.merged(item.flags.get(number, []), [(row, doubt.flag)])
-            return cbor.encode(item.pack())
+            for column in (number, *_made_of(doubt.channel, columns)):
+                item.flags[column] = gross_range.merged(item.flags.get(column, []), [(row, doubt.flag)])
+            return bodies.packed(item)
     return None
+
+
+def _made_of(channel: str, columns: Columns) -> list[int]:
+    """The columns that were computed from this one."""
+    head = channel.removesuffix("_cf1") + "."
+    return [number for number, name in enumerate(columns.names) if name.startswith(head)]

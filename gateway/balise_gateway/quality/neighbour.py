@@ -7,7 +7,6 @@ Pure. Leaves to `judge.py` who the neighbours are and when they measured.
 """
 
 from collections.abc import Sequence
-from statistics import median
 
 QARTOD = 10
 LEAST_NEIGHBOURS = 3
@@ -24,6 +23,12 @@ def is_outlying(value: float, others: Sequence[float], near: float, deviations: 
     middle = median(others)
     spread = _MAD_TO_SD * median([abs(other - middle) for other in others])
     return abs(value - middle) > max(near, deviations * spread)
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle value, or the mean of both."""
+    rising, half = sorted(values), len(values) // 2
+    return rising[half] if len(rising) % 2 else (rising[half - 1] + rising[half]) / 2
 
 
 def disagree(one: float, other: float, near: float) -> bool:
