@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aiomqtt
+import httpx
 import pytest
 
 from balise_gateway import ingests, plugins
@@ -92,8 +93,12 @@ class Carried:
         tokens, self.tokens = self.tokens, []
         self.ingest.release(tokens, True)
 
-    def client(self) -> aiomqtt.Client:
+    def client(self) -> Any:
         return aiomqtt.Client("127.0.0.1", self.port(), username=USER, password=PASSWORD)
+
+    def address(self, topic: str) -> str:
+        """What the ingest calls the topic that a client has published to."""
+        return topic
 
     async def up(self) -> None:
         await until(lambda: self.ingest.status()["state"] == "up")
@@ -144,7 +149,46 @@ async def broker(folder: Path) -> AsyncIterator[Carried]:
     await mosquitto.stop()
 
 
-CARRIERS = {"mqtt_listener": listener, "mqtt_broker": broker}
+class Poster:
+    """An HTTP client that looks like an MQTT client with QoS 1: a message is published when it is answered."""
+
+    def __init__(self, port: int) -> None:
+        self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", auth=(USER, PASSWORD))
+
+    async def __aenter__(self) -> "Poster":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    async def publish(self, topic: str, payload: bytes, qos: int = 1, timeout: float = 60) -> None:
+        answer = await self._client.post("/" + topic, content=payload, timeout=timeout)
+        assert answer.status_code == 201
+
+
+class Posted(Carried):
+    def client(self) -> Any:
+        return Poster(self.port())
+
+    def address(self, topic: str) -> str:
+        return "/" + topic
+
+
+@contextlib.asynccontextmanager
+async def http(folder: Path) -> AsyncIterator[Carried]:
+    kind = plugins.load(ingests, "http")
+    settings = kind.Settings(kind="http", host="127.0.0.1", port=0, users={USER: PASSWORD})
+    ingest = kind.Ingest(settings, asyncio.get_running_loop().create_server)
+
+    def port() -> int:
+        return int(str(ingest.status()["where"]).rpartition(":")[2])
+
+    async with running(Posted(ingest, port, lambda: None)) as made:
+        yield made
+
+
+CARRIERS = {"mqtt_listener": listener, "mqtt_broker": broker, "http": http}
+ONE_WAY = ("http",)  # nothing but an answer to a request comes back: its own tests are tests/gateway/test_http.py
 
 
 @pytest.fixture(params=plugins.kinds(ingests))
@@ -152,6 +196,11 @@ def carrier(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Any]
     kind = request.param
     assert kind in CARRIERS, f"tests/contracts/test_ingest.py does not know how to start a carrier for {kind!r}"
     return lambda: CARRIERS[kind](tmp_path)
+
+
+@pytest.fixture(params=[kind for kind in plugins.kinds(ingests) if kind not in ONE_WAY])
+def two_way(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Any]:
+    return lambda: CARRIERS[request.param](tmp_path)
 
 
 @pytest.mark.parametrize("kind", plugins.kinds(ingests))
@@ -174,7 +223,7 @@ def test_brings_each_message_with_its_source(carrier: Callable[[], Any]) -> None
                 for frame in frames:
                     await client.publish(node.up, frame, qos=1)
                 await until(lambda: len(made.arrived) == len(frames))
-            assert made.arrived == [(node.up, frame) for frame in frames]
+            assert made.arrived == [(made.address(node.up), frame) for frame in frames]
 
     played(scene)
 
@@ -194,9 +243,9 @@ def test_bytes_are_bytes(carrier: Callable[[], Any]) -> None:
     played(scene)
 
 
-def test_an_answer_reaches_its_node_and_no_other(carrier: Callable[[], Any]) -> None:
+def test_an_answer_reaches_its_node_and_no_other(two_way: Callable[[], Any]) -> None:
     async def scene() -> None:
-        async with carrier() as made:
+        async with two_way() as made:
             one, other = AirNode(), AirNode(bytes(16))
             async with made.client() as client, made.client() as stranger:
                 await client.subscribe(one.down, qos=1)
@@ -226,11 +275,11 @@ def test_an_answer_to_nobody_is_harmless(carrier: Callable[[], Any]) -> None:
     played(scene)
 
 
-def test_comes_back_after_a_cut(carrier: Callable[[], Any]) -> None:
+def test_comes_back_after_a_cut(two_way: Callable[[], Any]) -> None:
     """A node that sends until it has its answer gets through, both ways."""
 
     async def scene() -> None:
-        async with carrier() as made:
+        async with two_way() as made:
             node = AirNode()
             await made.cut()
             await made.up()
@@ -244,11 +293,11 @@ def test_comes_back_after_a_cut(carrier: Callable[[], Any]) -> None:
     played(scene)
 
 
-def test_what_was_not_committed_may_be_released_late_or_never(carrier: Callable[[], Any]) -> None:
+def test_what_was_not_committed_may_be_released_late_or_never(two_way: Callable[[], Any]) -> None:
     """Its connection may be gone by then."""
 
     async def scene() -> None:
-        async with carrier() as made:
+        async with two_way() as made:
             made.commits = False
             async with made.client() as client:
                 await client.publish("balise/v1/n/x/up", b"kept", qos=0)
@@ -282,6 +331,6 @@ def test_building_one_touches_nothing(kind: str) -> None:
     """No socket, no loop, no library before `run`."""
     module = plugins.load(ingests, kind)
     words: Iterable[tuple[str, Any]] = {"host": "192.0.2.1", "port": 1}.items()
-    extra = {"anonymous": True} if kind == "mqtt_listener" else {}
+    extra = {"anonymous": True} if kind in ("mqtt_listener", "http") else {}
     made = module.Ingest(module.Settings(kind=kind, **dict(words), **extra), None)
     assert made.status()["state"] == "starting"

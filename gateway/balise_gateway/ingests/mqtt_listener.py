@@ -6,20 +6,17 @@ gateway and to nobody else, and subscribers get what the gateway sends. Leaves p
 """
 
 import asyncio
-import hashlib
-import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from balise_gateway.ingests import Listen, Take, Token, down_topic
+from balise_gateway.ingests._port import NOBODY, Logins, open_port
 from balise_gateway.log import event
 from balise_gateway.mqtt.core import Limits, Message
 from balise_gateway.mqtt.listener import Listener
 from balise_gateway.mqtt.listener import Token as MqttToken
 from balise_gateway.settings import Key
-
-RETRY_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +45,7 @@ class Settings:
     def problem(self) -> str | None:
         if self.users or self.anonymous:
             return None
-        return 'nobody could connect: give [ingest.users] name = "password", or set anonymous = true on purpose'
+        return NOBODY
 
 
 class Ingest:
@@ -91,46 +88,17 @@ class Ingest:
 
     async def _open(self) -> asyncio.Server:
         """Listens, as soon as the port is free and the address is there."""
-        while True:
-            try:
-                server: asyncio.Server = await self._listen(
-                    self._listener.connect, self._settings.host, self._settings.port
-                )
-            except OSError as error:
-                self._state = f"cannot listen: {error.strerror or error}"
-                event("ingest cannot listen", where=f"{self._settings.host}:{self._settings.port}", why=self._state)
-                await asyncio.sleep(RETRY_S)
-                continue
-            self._port = _port_of(server, self._settings.port)
-            self._state = "up"
-            event("ingest listens", kind=self._settings.kind, host=self._settings.host, port=self._port)
-            return server
+        settings = self._settings
+        server, self._port = await open_port(
+            self._listen, self._listener.connect, settings.host, settings.port, self._waits
+        )
+        self._state = "up"
+        event("ingest listens", kind=settings.kind, host=settings.host, port=self._port)
+        return server
+
+    def _waits(self, why: str) -> None:
+        self._state = why
 
     def _pass_on(self, message: Message, token: MqttToken | None) -> None:
         if self._take is not None:
             self._take(self, message.topic, message.payload, token, message.marks)
-
-
-class Logins:
-    """Who may connect. Compares digests in constant time, and takes as long for a name that does not exist."""
-
-    def __init__(self, users: Mapping[str, str], anonymous: bool) -> None:
-        self._digests = {name: _digest(password.encode()) for name, password in users.items()}
-        self._anonymous = anonymous
-
-    def allow(self, user: str | None, password: bytes | None) -> bool:
-        if user is None:
-            return self._anonymous
-        known = self._digests.get(user)
-        same = hmac.compare_digest(_digest(password or b""), known or _digest(b"nobody"))
-        return same and known is not None
-
-
-def _digest(password: bytes) -> bytes:
-    return hashlib.sha256(password).digest()
-
-
-def _port_of(server: asyncio.Server, wanted: int) -> int:
-    """The port that the system chose for port 0; servers in memory have no sockets."""
-    sockets = getattr(server, "sockets", ())
-    return int(sockets[0].getsockname()[1]) if sockets else wanted
