@@ -8,6 +8,7 @@ Exception
     JournalError
       JournalUnavailable   the disk refuses: full, read-only, no such folder; worth trying again
       JournalDamaged       the file is there and is not what was written
+    BackupError            a backup that cannot be made, read or restored; nothing was changed
     HubError               a delivery that did not happen; nothing was moved
       HubAway              no answer, or "not now": later, at the earliest after `retry_after_s`
       HubTooLarge          fewer bytes in one request, please
@@ -48,6 +49,10 @@ class JournalUnavailable(JournalError):
 
 class JournalDamaged(JournalError):
     """The journal's file holds other bytes than were written into it."""
+
+
+class BackupError(GatewayError):
+    """A backup cannot be made, read or restored; nothing was changed."""
 
 
 class HubError(GatewayError):

@@ -18,8 +18,10 @@ from balise_wire.items import Loss
 from balise_wire.log import leaf_hash
 
 NO_ANCHOR, BETWEEN, ANCHORED = 0, 1, 2  # what a log has been told about the time of a domain
+RESTORED = "restored"  # the counter of how often this journal was put back from a backup
+NEW_AFTER_RESTORE = 1 << 20  # the first number of a log that is new in a restored journal: it may have been used before
 _MAX_RANGES = 1_000  # of what a hub holds beyond what it lacks; more are asked for again
-_SPARE_NUMBERS = 1_000  # given by envelopes that only the hub remembers
+_SPARE_NUMBERS = 1 << 16  # given by envelopes that only the hub remembers
 
 
 @dataclass(slots=True)
@@ -79,6 +81,17 @@ class Log:
         """Remembers what this log has been told about the time of a domain."""
         tables.LOG_DOMAIN.put(db, [(self.log, boot.kid, boot.boot, domain, state)])
 
+    def skip(self, db: sqlite3.Connection, next_seq: int) -> None:
+        """Goes on with this number: those below were given by envelopes that this journal does not know.
+
+        Manifest and domain numbers go on above any that those envelopes may have used.
+        """
+        self.next_seq = next_seq
+        self.next_manifest += _SPARE_NUMBERS
+        self.next_domain += _SPARE_NUMBERS
+        for table in ("log_manifest", "log_domain"):
+            db.execute(f"DELETE FROM {table} WHERE log = ?", (self.log,))
+
     def append(self, db: sqlite3.Connection, cose: bytes, rows: int, made_utc_ms: int | None) -> None:
         """Stores the envelope named `next_seq`, which holds all entries up to `cursor`."""
         tables.ENVELOPE.put(db, [(self.log, self.next_seq, self.cursor, made_utc_ms, rows, cose)])
@@ -89,8 +102,12 @@ class Log:
 
 def ensure(db: sqlite3.Connection, logs: Iterable[int]) -> None:
     """Makes the logs that are new in the configuration."""
+    restored = tables.count(db, RESTORED)
     for log in logs:
-        Log.read(db, log).save(db)
+        state = Log.read(db, log)
+        if restored and tables.LOG.one(db, "log = ?", (log,)) is None:
+            state.next_seq = 1 + restored * NEW_AFTER_RESTORE
+        state.save(db)
 
 
 def prune(db: sqlite3.Connection, logs: Sequence[int]) -> None:
@@ -138,11 +155,7 @@ def note_holding(db: sqlite3.Connection, log: int, held: Holding, origin: str) -
         reason = "known to the hub only: this journal is an older copy, or was damaged"
         loss = Loss(origin, "envelope", [log, state.next_seq], [log, held.highest], reason)
         tell(db, loss, (HOME_LOG, log))
-        state.next_seq = held.highest + 1
-        state.next_manifest += _SPARE_NUMBERS
-        state.next_domain += _SPARE_NUMBERS
-        db.execute("DELETE FROM log_manifest WHERE log = ?", (log,))
-        db.execute("DELETE FROM log_domain WHERE log = ?", (log,))
+        state.skip(db, held.highest + 1)
     _remember_ranges(db, log, held.ranges)
     state.hub_next = _first_lacking(db, state, held)
     state.save(db)

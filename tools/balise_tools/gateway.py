@@ -15,11 +15,14 @@ from balise_gateway import keys, status
 from balise_gateway.config import Config
 from balise_gateway.errors import JournalError, KeyFileError
 from balise_gateway.journal import open_to_read
+from balise_tools import gateway_backup
 from balise_tools.gateway_config import CONFIG_ERROR, DEFAULT_CONFIG, FAILED, ConfigFile, fail, load
 
 ANSWER_WITHIN_S = 3.0
 
 app = typer.Typer(help="The gateway: keeps, signs and forwards what the nodes measure.", no_args_is_help=True)
+app.command("backup")(gateway_backup.make)
+app.command("restore")(gateway_backup.restore)
 
 
 @app.command()

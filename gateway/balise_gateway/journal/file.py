@@ -83,6 +83,15 @@ class Journal:
             self._lock = None
 
     @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """`with journal.alone():` no gateway uses this folder meanwhile. Raises JournalUnavailable when one does."""
+        self._take_lock()
+        try:
+            yield
+        finally:
+            self.close()
+
+    @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """`with journal.transaction() as db:` all of it is on disk afterwards, or nothing. Never await inside.
 

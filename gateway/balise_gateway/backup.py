@@ -1,0 +1,288 @@
+"""A journal in one file, and back: `balise gateway backup` and `restore`.
+
+The file is a ZIP archive: `about.json` (format, the gateway's key id, when, and a digest), `journal.db` (SQLite's own
+online copy: one moment, beside a running gateway) and, when asked for, `signing.key.pem` (PKCS#8, encrypted with a
+passphrase: any tool reads it). Promises that a copy is checked row by row before it gets its name, and again before it
+is used; that nothing is ever overwritten; and that after a restore no number is given a second time, by asking the hubs
+that know, and by leaving numbers out where nobody knows. Leaves the questions to people to the command.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import struct
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from balise_gateway import keys, logs
+from balise_gateway.disk import sync_folder
+from balise_gateway.errors import BackupError
+from balise_gateway.journal import Journal, open_to_read, schema, tables
+from balise_gateway.journal.file import FILE_NAME
+from balise_gateway.journal.salvage import SPARE_ACKS
+from balise_gateway.journal.tables import HOME_LOG
+from balise_gateway.logs import Log
+from balise_wire.envelope import Signer
+from balise_wire.items import Loss
+
+FORMAT = 1
+SPARE_NUMBERS = 1 << 20  # left out where nobody knows how many were given after the backup
+MIN_PASSPHRASE_CHARS = 8
+_ABOUT, _KEY = "about.json", "signing.key.pem"
+_CHUNK_BYTES = 1 << 20
+_PEM_BYTES = 4096
+_NOT_AN_ARCHIVE = (zipfile.BadZipFile, zlib.error, struct.error, KeyError, EOFError, RuntimeError, ValueError)
+
+
+@dataclass(frozen=True)
+class About:
+    """What a backup says of itself."""
+
+    kid: str
+    made_utc_ms: int | None
+    with_key: bool
+
+
+def write(data_dir: Path, file: Path, made_utc_ms: int | None, passphrase: str | None = None) -> About:
+    """Writes a backup of the journal, with the signing key when there is a passphrase. Works beside a running gateway.
+
+    Raises BackupError, JournalError or KeyFileError; then there is no `file`.
+    """
+    if file.exists():
+        raise BackupError(f"{file}: there is a file of that name; choose another")
+    if passphrase is not None and len(passphrase) < MIN_PASSPHRASE_CHARS:
+        raise BackupError(f"the passphrase has less than {MIN_PASSPHRASE_CHARS} characters; choose a longer one")
+    signer = keys.load(data_dir)
+    about = About(signer.kid.hex(), made_utc_ms, passphrase is not None)
+    copy, draft = file.with_name(f"{file.name}.copy"), file.with_name(f"{file.name}.new")
+    try:
+        _copy(data_dir, copy)
+        told = {"format": FORMAT, **about.__dict__, "journal_sha256": _digest(copy)}
+        seed = (data_dir / keys.FILE_NAME).read_bytes()
+        _pack(draft, json.dumps(told), copy, None if passphrase is None else _locked(seed, passphrase))
+        os.link(draft, file)  # fails where a file of that name has come meanwhile
+        sync_folder(file.absolute().parent)
+    except OSError as error:
+        raise BackupError(f"{file}: cannot be written ({error.strerror}); is there room, and may you write?") from error
+    finally:
+        for path in (copy, draft):
+            path.unlink(missing_ok=True)
+    return about
+
+
+def read_about(file: Path) -> About:
+    """What this backup says of itself, when all of it can be read. Raises BackupError when it cannot, or is none."""
+    try:
+        with _archive(file) as archive:
+            told, damaged = _about(file, archive), archive.testzip()
+    except OSError as error:
+        raise BackupError(f"{file}: cannot be read ({error.strerror})") from error
+    if damaged is not None:
+        raise BackupError(f"{file}: its {damaged} is damaged; take another backup")
+    return About(str(told["kid"]), told["made_utc_ms"], bool(told["with_key"]))
+
+
+def restore(
+    file: Path, data_dir: Path, asked: Collection[int], *, passphrase: str | None = None, replace: bool = False
+) -> str | None:
+    """Puts a backup's journal into `data_dir`, and its signing key where there is none.
+
+    `asked`: the logs whose hub says by itself what it holds. With `replace` a journal that is there is set aside, never
+    deleted; returns its new name. Raises BackupError, JournalError or KeyFileError; then nothing was changed.
+    """
+    path = data_dir / FILE_NAME
+    draft = path.with_name(f"{FILE_NAME}.restored")
+    about = read_about(file)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with _archive(file) as archive, Journal(data_dir, "").alone():
+            if path.exists() and not replace:
+                raise BackupError(f"{path}: there is a journal already; --replace sets it aside")
+            seed = _seed(file, archive, data_dir, passphrase)
+            _extract(file, archive, draft)
+            _make_older(draft, about, f"balise/{about.kid}", asked)
+            if seed is not None:
+                _put_key(data_dir / keys.FILE_NAME, seed)
+            aside = _set_aside(path)
+            os.replace(draft, path)
+            sync_folder(data_dir)
+    except OSError as error:
+        raise BackupError(f"{data_dir}: cannot be written ({error.strerror}); is there room, and may you?") from error
+    finally:
+        for suffix in ("", "-wal", "-shm"):
+            draft.with_name(draft.name + suffix).unlink(missing_ok=True)
+    return aside
+
+
+def _pack(draft: Path, about: str, copy: Path, key: bytes | None) -> None:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
+        with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(_ABOUT, about)
+            if key is not None:
+                archive.writestr(_KEY, key)
+            archive.write(copy, FILE_NAME)
+        raw.flush()
+        os.fsync(raw.fileno())
+
+
+def _copy(data_dir: Path, copy: Path) -> None:
+    """One moment of the journal, checked."""
+    copy.unlink(missing_ok=True)
+    os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        with contextlib.closing(open_to_read(data_dir)) as source, contextlib.closing(_plain(copy)) as target:
+            source.backup(target)  # all pages at once: a reader of the write-ahead log holds up nobody
+            target.execute("PRAGMA journal_mode = DELETE")  # one file, without a log of its own
+            _check(target, f"{data_dir / FILE_NAME}: the copy")
+    except sqlite3.Error as error:
+        raise BackupError(f"{copy}: cannot be written ({error}); is there room?") from error
+
+
+def _plain(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None)
+    db.text_factory = tables.text
+    return db
+
+
+def _check(db: sqlite3.Connection, what: str) -> None:
+    found = list(schema.problems(db))
+    if found:
+        raise BackupError(f"{what} is damaged: {found[0]}; start the gateway once, it salvages its journal")
+
+
+@contextlib.contextmanager
+def _archive(file: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            yield archive
+    except _NOT_AN_ARCHIVE as error:
+        raise BackupError(f"{file}: is no backup of a gateway, or is damaged ({error})") from error
+    except FileNotFoundError as error:
+        raise BackupError(f"{file}: there is no such file") from error
+
+
+def _about(file: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
+    try:
+        told = json.loads(archive.read(_ABOUT))
+    except ValueError as error:
+        raise BackupError(f"{file}: its {_ABOUT} cannot be read ({error})") from error
+    if not isinstance(told, dict) or told.get("format") != FORMAT:
+        raise BackupError(f"{file}: of a format that this Balise does not know; update it")
+    return told
+
+
+def _extract(file: Path, archive: zipfile.ZipFile, draft: Path) -> None:
+    """The journal of a backup, with the bytes that were written."""
+    draft.unlink(missing_ok=True)
+    with archive.open(FILE_NAME) as packed, os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as raw:
+        shutil.copyfileobj(packed, raw, _CHUNK_BYTES)
+        raw.flush()
+        os.fsync(raw.fileno())
+    if _digest(draft) != _about(file, archive)["journal_sha256"]:
+        raise BackupError(f"{file}: its journal is not the one that was written; take another backup")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _make_older(draft: Path, about: About, origin: str, asked: Collection[int]) -> None:
+    """Turns a copy into a journal that knows that it is old: what was given after it is never given again."""
+    try:
+        with contextlib.closing(_plain(draft)) as db:
+            _check(db, str(draft))
+            schema.migrate(db)
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("BEGIN IMMEDIATE")
+            _skip_numbers(db, origin, asked)
+            reason = "restored from a backup: what came after it is known to the hubs only"
+            logs.tell(db, Loss(origin, "journal", about.made_utc_ms or 0, 0, reason), [HOME_LOG])
+            tables.NODE.put(db, [(row[0], row[1] + SPARE_ACKS, *row[2:]) for row in list(tables.NODE.read(db))])
+            tables.COUNTER.put(db, [(logs.RESTORED, tables.count(db, logs.RESTORED) + 1)])
+            db.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise BackupError(f"{draft}: cannot be written ({error}); is there room?") from error
+
+
+def _skip_numbers(db: sqlite3.Connection, origin: str, asked: Collection[int]) -> None:
+    """A log that its hub knows is asked for before it goes on; any other leaves numbers out, and says so."""
+    db.execute("DELETE FROM held")
+    for log, *_ in list(tables.LOG.read(db)):
+        state = Log.read(db, log)
+        (last,) = db.execute("SELECT max(seq) FROM envelope WHERE log = ?", (log,)).fetchone()
+        if log in asked and last is not None:
+            state.hub_next = min(state.hub_next, last)  # so that there is something to ask with
+            tables.COUNTER.put(db, [(tables.ask_hub(log), 1)])
+        else:
+            first = state.next_seq
+            state.skip(db, first + SPARE_NUMBERS)
+            reason = "left out: they may have been given after the backup that was restored"
+            logs.tell(db, Loss(origin, "envelope", [log, first], [log, state.next_seq - 1], reason), {HOME_LOG, log})
+        state.save(db)
+
+
+def _set_aside(path: Path) -> str | None:
+    """The journal that was there, with its write-ahead log, under a new name."""
+    if not path.exists():
+        return None
+    number = 1 + len([old for old in path.parent.glob(f"{path.name}.replaced-*") if not old.name.endswith("-wal")])
+    aside = path.with_name(f"{path.name}.replaced-{number}")
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+    wal = path.with_name(f"{path.name}-wal")
+    if wal.exists():
+        os.replace(wal, aside.with_name(f"{aside.name}-wal"))
+    os.replace(path, aside)
+    return aside.name
+
+
+def _locked(seed: bytes, passphrase: str) -> bytes:
+    secret = serialization.BestAvailableEncryption(passphrase.encode())
+    key = Ed25519PrivateKey.from_private_bytes(seed)
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, secret)
+
+
+def _seed(file: Path, archive: zipfile.ZipFile, data_dir: Path, passphrase: str | None) -> bytes | None:
+    """The signing key to put; None when the right one is there. Raises BackupError when the keys do not fit."""
+    kid = str(_about(file, archive)["kid"])
+    if (data_dir / keys.FILE_NAME).exists():
+        if keys.load(data_dir).kid.hex() != kid:
+            raise BackupError(
+                f"{data_dir / keys.FILE_NAME}: is not the key of this backup's gateway {kid}; move it away"
+            )
+        return None
+    if _KEY not in archive.namelist():
+        raise BackupError(
+            f"{file}: holds no signing key, and {data_dir} has none: put the {keys.FILE_NAME} of gateway {kid} there"
+        )
+    if passphrase is None:
+        raise BackupError(f"{file}: holds the signing key; its passphrase is needed")
+    try:
+        key = serialization.load_pem_private_key(archive.read(_KEY)[:_PEM_BYTES], passphrase.encode())
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise BackupError(f"{file}: the passphrase does not open its signing key") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise BackupError(f"{file}: its signing key is of another kind")
+    raw = serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption()
+    seed = key.private_bytes(*raw)
+    if Signer(seed).kid.hex() != kid:
+        raise BackupError(f"{file}: its signing key is not that of gateway {kid}")
+    return seed
+
+
+def _put_key(path: Path, seed: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(seed)
+        file.flush()
+        os.fsync(file.fileno())
