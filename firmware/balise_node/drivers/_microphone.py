@@ -85,7 +85,7 @@ class Microphone:
             meter.begin()
             raise SensorError(self.MODEL, problem)
         own = (meter.overload_s, meter.under_range_s, (meter.spans * 4 + 50) // 100, meter.status)
-        self.flags = _judged(*own)
+        self.flags = _judged(meter.moved, *own)
         return tuple([(level + 5) // 10 for level in meter.take()]) + own
 
     def _look(self) -> None:
@@ -113,10 +113,10 @@ class Microphone:
         return "" if lowest == 1 << (32 - self.BITS) else "misaligned"
 
 
-def _judged(overload_s: int, under_range_s: int, duration: int, status: int) -> "dict[int, int]":
+def _judged(moved: bool, overload_s: int, under_range_s: int, duration: int, status: int) -> "dict[int, int]":
     """What the counters and bits say against the levels: clipped is too low, the own noise too high."""
     doubtful: tuple[int, ...] = ()
-    if status & STILL or under_range_s * 20 > duration:  # duration is in 0.1 s: for half of the time
+    if moved or status & STILL or under_range_s * 20 > duration:  # duration is in 0.1 s: for half of the time
         doubtful = (_LAEQ, _LEAST, _MOST, _L10, _L50, _L90, _LCEQ, _PEAK)
     elif under_range_s:
         doubtful = (_LEAST, _L90)

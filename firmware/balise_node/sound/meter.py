@@ -53,13 +53,13 @@ class Meter:
     def begin(self) -> None:
         """The sound began anew: what comes first is not counted."""
         self._settling = _SETTLE_SPANS
-        self._looked = self._looks = self._second_energy = 0
+        self._looked = self._looks = self._second_energy = self._second_drift = 0
         self._clipped = False
         self._reset()
 
     def _reset(self) -> None:
         self.histogram.clear()
-        self._c_energy = self._drift = self._blocks = self._still = 0
+        self._c_energy = self._drift = self._blocks = self._still = self._seconds = self._far_seconds = 0
         self.bits = 0  # which of the words' lower 16 bits were ever set
         self.overload_s = self.under_range_s = 0
         self._ever_clipped = False
@@ -81,9 +81,14 @@ class Meter:
     @property
     def status(self) -> int:
         """What is wrong: CLIPPED, OFFSET, STILL (for a part of the period)."""
-        far = self._blocks and abs(self._drift // self._blocks) > _FAR
+        far = self._far_seconds or (self._blocks and abs(self._drift // self._blocks) > _FAR)
         clipped = CLIPPED if self._clipped or self._ever_clipped else 0
         return clipped | (OFFSET if far else 0) | (STILL if self._still else 0)
+
+    @property
+    def moved(self) -> bool:
+        """The mean went far from zero, or came back, within the period: a bang that nobody outside has heard."""
+        return 0 < self._far_seconds < self._seconds
 
     def measure(self) -> None:
         """Count the block that lies in `words`."""
@@ -100,7 +105,9 @@ class Meter:
         self._blocks += 1
         self._still += seen[0] == seen[1]
         self._clipped = self._clipped or seen[0] >= 0xFFFFFF - _CLIP_STEPS or seen[1] <= _CLIP_STEPS
-        self._drift += self._filters[MEAN] - BIAS >> 9
+        drift = self._filters[MEAN] - BIAS >> 9
+        self._drift += drift
+        self._second_drift += drift
         count.energy += energy
         count.spans += self._spans
         self._second_energy += energy
@@ -127,7 +134,10 @@ class Meter:
             self.overload_s += self._clipped
             self._ever_clipped = self._ever_clipped or self._clipped
             self._clipped = False
-            self._looks = self._second_energy = 0
+            blocks = _LOOK_SPANS * _LOOKS_PER_SECOND // self._spans
+            self._seconds += 1
+            self._far_seconds += abs(self._second_drift // blocks) > _FAR
+            self._looks = self._second_energy = self._second_drift = 0
 
     def _level(self, at: int) -> int:
         return decibels((self._fast[at] << 20) + self._fast[at + 1]) + A_OFFSET
