@@ -7,16 +7,19 @@ entries give the same bytes. This is the one place where a hub's log is written,
 are enforced (`grants/`). Leaves when to close to `daemon.py`, and numbers to `logs.py`.
 """
 
+import itertools
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
 from balise_gateway import dating, logs
-from balise_gateway.boots import Boot
+from balise_gateway.boots import DRIFT_PPM, Boot
 from balise_gateway.clock import Clock, known_utc_ms
 from balise_gateway.grants import source
+from balise_gateway.grants.ages import Ages
 from balise_gateway.grants.rules import Seen, View
+from balise_gateway.grants.waiting import Waiting
 from balise_gateway.journal import Journal, bodies, tables
 from balise_gateway.journal.tables import HOME_LOG, Row
 from balise_gateway.logs import ANCHORED, BETWEEN, NO_ANCHOR, Log
@@ -40,15 +43,13 @@ class _Group:
     domain: int | None
     rows: list[tuple[int, Sequence[int | None], Sequence[tuple[int, int]]]] = field(default_factory=list)
 
-    def add(self, item: Readings, ticks: Iterable[tuple[int, int]]) -> None:
-        """`ticks`: which rows of the item, and when they were."""
+    def add(self, item: Readings) -> None:
         flags = {(column, row): flag for column, pairs in item.flags.items() for row, flag in pairs}
         width = range(len(item.columns))
         if not flags:
-            values = list(zip(*item.columns, strict=True))
-            self.rows.extend([(tick, values[row], ()) for row, tick in ticks])
+            self.rows.extend(zip(item.times, zip(*item.columns, strict=True), itertools.repeat(()), strict=False))
             return
-        for row, tick in ticks:
+        for row, tick in enumerate(item.times):
             marks = [(column, flags[column, row]) for column in width if (column, row) in flags]
             self.rows.append((tick, [column[row] for column in item.columns], marks))
 
@@ -69,6 +70,7 @@ class Closer:
     def __init__(self, journal: Journal, signer: Signer, clock: Clock, views: Mapping[int, View]) -> None:
         self._journal, self._signer, self._clock = journal, signer, clock
         self._views, self._manifests = dict(views), Manifests()
+        self._ages = Ages(clock, max((view.grant.delay_ms for view in views.values() if view.grant), default=0))
 
     def close(self, log: int, form: str) -> bool:
         """Signs and stores one envelope of what waits for this log; returns whether more may be waiting.
@@ -77,10 +79,12 @@ class Closer:
         """
         with self._journal.transaction() as db:
             state = Log.read(db, log)
-            if self._must_ask_hub(db, log):
+            view = self._views[log]
+            if self._must_ask_hub(db, log) or (_needs_clock(view) and known_utc_ms(self._clock) is None):
                 return False
-            entries = _some_entries(db, state.cursor)
-            envelope = _Envelope(db, state, self._clock, self._views[log], self._manifests)
+            delay_ms = view.grant.delay_ms if view.grant else 0
+            entries = _some_entries(db, state.cursor, self._ages.newest_entry(db, delay_ms))
+            envelope = _Envelope(db, state, self._clock, view, self._manifests)
             items = envelope.items([entry for entry in entries if entry[5] in (None, log)], form)
             if entries:
                 state.cursor = entries[-1][0]
@@ -91,7 +95,7 @@ class Closer:
             if items or entries:
                 state.save(db)
                 logs.prune(db, tuple(self._views))
-        return bool(entries)
+        return bool(entries) or envelope.more
 
     def _must_ask_hub(self, db: sqlite3.Connection, log: int) -> bool:
         """After a salvage that lost the log's own count, only the hub knows it: is there an envelope to ask with?"""
@@ -100,11 +104,17 @@ class Closer:
         return tables.ENVELOPE.one(db, "log = ?", (log,)) is not None
 
 
-def _some_entries(db: sqlite3.Connection, cursor: int) -> list[Row]:
-    """The next entries, as many as one envelope should hold."""
+def _needs_clock(view: View) -> bool:
+    """Without the time nobody can tell which windows are over."""
+    return view.grant is not None and view.grant.resolution_s > 0
+
+
+def _some_entries(db: sqlite3.Connection, cursor: int, newest: int) -> list[Row]:
+    """The next entries up to `newest`, as many as one envelope should hold."""
     found: list[Row] = []
     rows = size = 0
-    for entry in tables.ENTRY.read(db, f"entry > ? ORDER BY entry LIMIT {MAX_ENTRIES}", (cursor,)):
+    where = f"entry > ? AND entry <= ? ORDER BY entry LIMIT {MAX_ENTRIES}"
+    for entry in tables.ENTRY.read(db, where, (cursor, newest)):
         rows, size = rows + entry[6], size + len(entry[7])
         if found and (rows > MAX_ROWS or size > MAX_BODY_BYTES):
             break
@@ -119,58 +129,57 @@ class _Envelope:
         self._db, self._log, self._clock, self._view = db, log, clock, view
         self._manifests = manifests
         self._boots: dict[tuple[bytes, int], Boot] = {}
+        self._waiting = Waiting(db, log.log, view, known_utc_ms(clock))
+        self._groups: dict[tuple[bytes, bytes, int | None], _Group] = {}
         self.rows = self.readings = 0
+        self.more = False  # rows that could leave and did not fit
 
     def items(self, entries: Sequence[Row], form: str) -> list[Packed]:
         """Manifests first, then anchors, readings and everything else: a reader never meets what it does not know.
 
         Where anything of a new grant leaves, a source item stands before it.
         """
-        groups: dict[tuple[bytes, bytes, int | None], _Group] = {}
         others: list[Packed] = []
+        self._waiting.load(self._of_digest)
         for entry in entries:
             item = bodies.unpacked(entry[3], entry[7])
             if isinstance(item, Readings):
-                columns = self._manifests.of_digest(self._db, entry[4])
+                columns = self._of_digest(entry[4])
                 if columns is not None:
-                    self._add(groups, entry, item, columns)
+                    self._add(entry, item, columns)
                     continue
                 item = _without_manifest(entry)
             shown = self._view.other(entry[1], item)
             if shown is not None:
                 others.append(shown.pack())
-        manifests, readings = self._numbered(groups.values(), form)
+        for due in self._waiting.due(self._in_utc, MAX_ROWS):
+            self._gather(due.kid, None, due.readings, due.seen)
+        others += [loss.pack() for loss in self._waiting.losses]
+        self.more = self._waiting.more
+        manifests, readings = self._numbered(self._groups.values(), form)
         items = [*manifests, *self._anchors(), *readings, *others]
         return [*self._source(), *items] if items else []
 
-    def _add(
-        self, groups: dict[tuple[bytes, bytes, int | None], _Group], entry: Row, item: Readings, columns: Columns
-    ) -> None:
+    def _of_digest(self, digest: bytes) -> Columns | None:
+        return self._manifests.of_digest(self._db, digest)
+
+    def _add(self, entry: Row, item: Readings, columns: Columns) -> None:
+        if self._view.timed:
+            self._waiting.add(entry, item, columns)
+            return
         kid, boot = entry[1], entry[2]
         seen = self._view.manifest(kid, columns)
-        if seen is None:
-            return
-        rows: list[tuple[int, int]] = []
-        if self._view.timed:
-            domain, rows = None, self._allowed(kid, boot, item, columns.tick_ms)
-        else:
+        if seen is not None:
             domain, ticks = self._dated(kid, boot, item, columns.tick_ms)
-            rows = list(enumerate(ticks))
-        if not rows:
-            return
-        item = _narrowed(item, seen)
-        group = groups.setdefault((kid, seen.columns.digest, domain), _Group(kid, seen.columns, domain))
-        group.add(item, rows)
-        self.rows += len(rows)
-        self.readings += len(rows) * len(item.columns)
-        for column in item.columns:
-            if None in column:
-                self.readings -= sum(column[row] is None for row, _ in rows)
+            self._gather(kid, domain, Readings(0, domain, ticks, item.columns, item.flags), seen)
 
-    def _allowed(self, kid: bytes, boot: int, item: Readings, tick_ms: int) -> list[tuple[int, int]]:
-        """(row, UTC tick) of the rows whose time is known and granted."""
-        ticks = self._in_utc(kid, boot, item, tick_ms) or []
-        return [(row, tick) for row, tick in enumerate(ticks) if self._view.allows(tick * tick_ms)]
+    def _gather(self, kid: bytes, domain: int | None, item: Readings, seen: Seen) -> None:
+        """Rows that leave, with the times they leave with."""
+        item = _narrowed(item, seen)
+        group = self._groups.setdefault((kid, seen.columns.digest, domain), _Group(kid, seen.columns, domain))
+        group.add(item)
+        self.rows += len(item.times)
+        self.readings += sum(len(column) - column.count(None) for column in item.columns)
 
     def _dated(self, kid: bytes, number: int, item: Readings, tick_ms: int) -> tuple[int | None, list[int]]:
         """(clock domain or None for UTC, ticks) of these rows."""
@@ -221,9 +230,17 @@ class _Envelope:
             if anchor is None and state == NO_ANCHOR:
                 anchor, becomes = dating.bracket(self._db, boot, now_utc_ms), BETWEEN
             if anchor is not None:
-                told.append(_renamed(anchor, domain).pack())
+                told.append(self._renamed(anchor, domain).pack())
                 self._log.date(self._db, boot, domain, becomes)
         return told
+
+    def _renamed(self, anchor: Anchor, domain: int) -> Anchor:
+        """For this log; where it is delayed, told of the boot's start, which is older than any of its rows."""
+        if self._view.grant is None or not self._view.grant.delay_ms:
+            return Anchor(domain, anchor.boot_ms, anchor.utc_ms, anchor.source, anchor.uncertainty_ms)
+        back_ms = min(anchor.boot_ms, anchor.utc_ms)
+        unsure_ms = anchor.uncertainty_ms + back_ms * DRIFT_PPM // 1_000_000
+        return Anchor(domain, anchor.boot_ms - back_ms, anchor.utc_ms - back_ms, anchor.source, unsure_ms)
 
 
 def _narrowed(item: Readings, seen: Seen) -> Readings:
@@ -232,10 +249,6 @@ def _narrowed(item: Readings, seen: Seen) -> Readings:
         return item
     flags = {place: item.flags[column] for place, column in enumerate(seen.kept) if column in item.flags}
     return Readings(item.manifest, item.boot, item.times, [item.columns[column] for column in seen.kept], flags)
-
-
-def _renamed(anchor: Anchor, domain: int) -> Anchor:
-    return Anchor(domain, anchor.boot_ms, anchor.utc_ms, anchor.source, anchor.uncertainty_ms)
 
 
 def _without_manifest(entry: Row) -> Loss:

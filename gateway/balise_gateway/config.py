@@ -14,7 +14,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from balise_gateway import hubs, ingests, plugins, settings, sources
 from balise_gateway.errors import ConfigError
+from balise_gateway.grants.blur import Place
 from balise_gateway.grants.grant import Grant
+from balise_gateway.grants.rules import Site
 from balise_gateway.hubs import HubSettings
 from balise_gateway.quality import models
 from balise_gateway.quality.limits import LimitSettings
@@ -66,9 +68,24 @@ class NodeSettings:
     indoor: Annotated[
         bool | None, Key("true: inside a building, false: outdoors; unset: as the node says, or not known")
     ] = None
+    lat: Annotated[float | None, Key("degrees north (WGS 84); leaves as its hub's grant says", least=-90, most=90)] = (
+        None
+    )
+    lon: Annotated[float | None, Key("degrees east (WGS 84)", least=-180, most=180)] = None
+    height_m: Annotated[int | None, Key("metres above the ground", least=-100, most=1_000)] = None
+    commune: Annotated[str | None, Key("the INSEE code of its commune, such as 35238")] = None
+
     site: Annotated[str | None, Key("nodes of one site stand side by side, and are checked against each other")] = None
 
+    @property
+    def whereabouts(self) -> Site:
+        """What grants need to know of it."""
+        return Site(self.name, self.indoor, Place(self.lat, self.lon, self.height_m, self.commune))
+
     def problem(self) -> str | None:
+        misplaced = self.whereabouts.place.problem()
+        if misplaced is not None:
+            return misplaced
         if self.name.startswith(NODE_URN) and self.name.isprintable() and " " not in self.name:
             return None
         return f"name = {self.name!r}: must be a URN that starts with {NODE_URN} (RFC 9039)"

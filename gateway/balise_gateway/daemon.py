@@ -166,8 +166,8 @@ class _Parts:
 
 def _views(config: Config) -> dict[int, rules.View]:
     """How each log looks at what there is; a hub without a grant sees nothing."""
-    views: dict[int, rules.View] = {HOME_LOG: rules.Home()}
-    sites = {FrameKeys(node.key).kid: rules.Site(node.name, node.indoor) for node in config.nodes}
+    sites = {FrameKeys(node.key).kid: node.whereabouts for node in config.nodes}
+    views: dict[int, rules.View] = {HOME_LOG: rules.Home(sites)}
     zone = ZoneInfo(config.gateway.time_zone)
     for hub in config.hubs:
         grant = config.grants.get(hub.log)

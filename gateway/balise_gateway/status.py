@@ -74,11 +74,12 @@ def _log(db: sqlite3.Connection, log: int, name: str) -> Document:
     state = Log.read(db, log)
     where = "entry > ? AND (only_log IS NULL OR only_log = ?)"
     (pending,) = db.execute(f"SELECT coalesce(sum(rows), 0) FROM entry WHERE {where}", (state.cursor, log)).fetchone()
+    (held,) = db.execute("SELECT coalesce(sum(rows), 0) FROM withheld WHERE log = ?", (log,)).fetchone()
     document: Document = {
         "log": log,
         "name": name,
         "next_seq": state.next_seq,
-        "pending_rows": pending,
+        "pending_rows": pending + held,
         "rows": state.rows,
         "readings": state.readings,
         "bytes": state.size_bytes,

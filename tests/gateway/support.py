@@ -120,7 +120,7 @@ def views(
 ) -> dict[int, View]:
     """The home log sees all, every other what this grant lets through."""
     others: View = Nothing() if grant is None else Granted(grant, sites, ZONE)
-    return {log: others if log else Home() for log in logs}
+    return {log: others if log else Home(sites) for log in logs}
 
 
 HUB_SIGNER = Signer(b"h" * 32)

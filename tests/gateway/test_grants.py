@@ -15,12 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from balise_gateway.grants.blur import Place
 from balise_gateway.grants.grant import LICENCES, Grant
 from balise_gateway.grants.rules import PLACE_CHANNELS, Site, period_ms
+from balise_gateway.grants.waiting import TOO_LATE
 from balise_gateway.journal import tables
 from balise_gateway.journal.tables import HOME_LOG
+from balise_wire import cbor
 from balise_wire.channels import channel
-from balise_wire.envelope import Envelope
 from balise_wire.frames import FrameKeys
 from balise_wire.items import Anchor, Loss, Manifest, Readings, Source, Unknown, Visit
 from balise_wire.log import leaf_hash, root
@@ -47,7 +49,8 @@ class Truth:
     node: str
     indoor: bool | None  # as it was told at the time, by configuration or manifest
     channel: str
-    utc_s: int | None
+    utc_s: int
+    known: bool  # the node knew the time
 
 
 @dataclass
@@ -63,7 +66,9 @@ class Street:
 def streets(draw: st.DrawFn) -> Street:
     street, numbers = Street(), itertools.count(1_000)
     for name, key in ((NAME, KEY), (OTHER_NAME, OTHER_KEY)):
-        site = Site(name, draw(st.sampled_from([True, False, None])))
+        lat, lon = draw(st.floats(-80, 80)), draw(st.floats(-170, 170))
+        place = draw(st.sampled_from([Place(), Place(lat, lon), Place(lat, lon, 7, "35238"), Place(commune="2A004")]))
+        site = Site(name, draw(st.sampled_from([True, False, None])), place)
         street.sites[FrameKeys(key).kid] = site
         node = AirNode(key, name)
         for _ in range(draw(st.integers(1, 3))):
@@ -91,7 +96,7 @@ def _live(draw: st.DrawFn, street: Street, node: AirNode, site: Site, numbers: I
         at_s = T0 + draw(st.integers(-DAY_S, 2 * DAY_S))
         values = [next(numbers) for _ in names]
         for name, value in zip(names, values, strict=True):
-            street.truths[value] = Truth(node.name, indoor, name, at_s if known else None)
+            street.truths[value] = Truth(node.name, indoor, name, at_s, known)
         columns: list[list[int | None]] = [[value] for value in values]
         times = [at_s] if known else [at_s - T0 + DAY_S]
         street.frames.append(node.frame(Readings(1, None if known else node.boot, times, columns)))
@@ -109,102 +114,169 @@ GRANTS = st.builds(
     indoor=st.booleans(),
     first_day=st.none() | st.sampled_from(DAYS[:2]),
     last_day=st.none() | st.sampled_from(DAYS[2:]),
+    place=st.sampled_from(["none", "commune", "1km", "300m", "exact"]),
+    delay_s=st.sampled_from([0, 0, 600, 90_000]),
+    resolution_s=st.sampled_from([0, 0, 60, 3_600, 86_400]),
 )
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(street=streets(), grant=GRANTS, parts=st.integers(1, 4))
+@given(street=streets(), grant=GRANTS, parts=st.integers(1, 4), steps_s=st.lists(st.integers(1, 100_000), min_size=4))
 def test_no_byte_outside_the_grant_leaves(
-    tmp_path_factory: pytest.TempPathFactory, street: Street, grant: Grant, parts: int
+    tmp_path_factory: pytest.TempPathFactory, street: Street, grant: Grant, parts: int, steps_s: list[int]
 ) -> None:
     async def scene() -> None:
         b = Bench(tmp_path_factory.mktemp("street"), grant, street.sites)
+        watch = Watch(street, grant)
         for part in range(parts):
             b.take(*street.frames[part::parts])
-            b.close()
-        raw = b"".join(row[5] for row in tables.ENVELOPE.read(b.journal.db, "log = ?", (LOG,)))
-        assert SECRET.encode() not in raw
-        for name in {truth.node for truth in street.truths.values()}:
-            granted = any(_is_granted(truth, grant) for truth in street.truths.values() if truth.node == name)
-            assert granted or _loss_is_granted(name, street, grant) or name.encode() not in raw
-        found = list(_values(b.log(LOG), grant))
-        for node, name, value, utc_s in found:
-            truth = street.truths[value]
-            assert (truth.node, truth.channel) == (node, name)
-            assert _is_granted(truth, grant)
-            assert utc_s is None or truth.utc_s in (utc_s, None)
-        assert len({value for _, _, value, _ in found}) == len(found)
-        if not (grant.first_day or grant.last_day):  # and all that is granted does leave
-            assert {value for _, _, value, _ in found} == {v for v, t in street.truths.items() if _is_granted(t, grant)}
+            b.close(HOME_LOG)
+            watch.arrived(b)
+            b.close(LOG)
+            watch.look(b)
+            b.clock.now_ms += 1_000 * steps_s[part]
+            if steps_s[part] % 3 == 0:
+                b.crash()
+                b.start()
+        b.clock.now_ms += round(1_000 * grant.delay_s)
+        b.close()
+        watch.look(b)
+        watch.check_texts(b)
+        if not grant.resolution_s and not grant.first_day and not grant.last_day:  # and all that is granted does leave
+            assert watch.left == {value for value, truth in street.truths.items() if watch.is_granted(truth)}
         _check_home(b, street)
         b.crash()
 
     asyncio.run(scene())
 
 
-def _is_granted(truth: Truth, grant: Grant) -> bool:
-    """By the words of the grant."""
-    if truth.channel in PLACE_CHANNELS or not any(fnmatchcase(truth.channel, p) for p in grant.channels):
-        return False
-    if not any(fnmatchcase(truth.node, pattern) for pattern in grant.nodes):
-        return False
-    if truth.indoor is not False and not grant.indoor:
-        return False
-    if truth.utc_s is None:
-        return True  # _values looks at the time that the log gives
-    start_ms, end_ms = period_ms(grant, ZONE)
-    return (start_ms or 0) <= truth.utc_s * 1000 < (end_ms or 1 << 60)
+class Watch:
+    """Looks at each new envelope of the hub's log with the grant in hand."""
 
+    def __init__(self, street: Street, grant: Grant) -> None:
+        self.street, self.grant = street, grant
+        self.left: set[int] = set()
+        self._arrived_ms: dict[int, int] = {}
+        self._manifests: dict[int, tuple[str, list[str]]] = {}
+        self._windows: set[tuple[str, str, int]] = set()
+        self._seen = 0
+        start_ms, end_ms = period_ms(grant, ZONE)
+        self._start_ms, self._end_ms = start_ms or 0, end_ms or 1 << 60
 
-def _loss_is_granted(name: str, street: Street, grant: Grant) -> bool:
-    site = next(site for site in street.sites.values() if site.name == name)
-    named = any(fnmatchcase(name, pattern) for pattern in grant.nodes)
-    return named and (grant.indoor or site.indoor is False) and not (grant.first_day or grant.last_day)
+    def arrived(self, b: Bench) -> None:
+        for value in _home_values(b):
+            self._arrived_ms.setdefault(value, b.clock.now_ms)
 
+    def look(self, b: Bench) -> None:
+        envelopes = b.log(LOG)
+        for envelope in envelopes[self._seen :]:
+            for item in envelope.items:
+                self._look_at(item, b.clock.now_ms)
+        self._seen = len(envelopes)
 
-def _values(envelopes: list[Envelope], grant: Grant) -> Iterator[tuple[str, str, int, int | None]]:
-    """(node, channel, value, UTC second or None) of all that left; what else left is checked on the way."""
-    manifests: dict[int, tuple[str, list[str]]] = {}
-    for envelope in envelopes:
-        for item in envelope.items:
-            assert isinstance(item, (Source, Manifest, Anchor, Loss, Readings))
-            if isinstance(item, Manifest):
-                manifests[item.number] = _checked_manifest(item.map)
-            elif isinstance(item, Anchor):
-                assert grant.first_day is grant.last_day is None
-            elif isinstance(item, Readings):
-                node, names = manifests[item.manifest]
-                yield from _rows(node, names, item, grant)
+    def _look_at(self, item: object, now_ms: int) -> None:
+        assert isinstance(item, (Source, Manifest, Anchor, Loss, Readings))
+        timed = bool(self.grant.resolution_s or self.grant.first_day or self.grant.last_day)
+        if isinstance(item, Manifest):
+            self._manifests[item.number] = self._manifest(item.map)
+        elif isinstance(item, Anchor):
+            assert not timed
+            assert not self.grant.delay_s or item.boot_ms == 0
+        elif isinstance(item, Loss):
+            assert not timed or (item.reason == TOO_LATE and item.first % self.grant.resolution_s == 0)
+        elif isinstance(item, Readings):
+            assert not timed or item.boot is None
+            node, names = self._manifests[item.manifest]
+            assert set(item.flags) <= set(range(len(names)))
+            for row, tick in enumerate(item.times):
+                for name, column in zip(names, item.columns, strict=True):
+                    self._value(node, name, column[row], tick if item.boot is None else None, now_ms)
 
+    def _value(self, node: str, name: str, value: int | None, utc_s: int | None, now_ms: int) -> None:
+        if self.grant.resolution_s:
+            self._window(node, name, value, utc_s)
+            return
+        assert value is not None
+        truth = self.street.truths[value]
+        assert (truth.node, truth.channel) == (node, name)
+        assert self.is_granted(truth)
+        assert utc_s is None or utc_s == truth.utc_s
+        assert value not in self.left
+        assert now_ms - self._arrived_ms[value] >= 1_000 * self.grant.delay_s
+        self.left.add(value)
 
-def _checked_manifest(told: dict[object, object]) -> tuple[str, list[str]]:
-    assert set(told) <= {"node", "tick_ms", "trust", "channels"}
-    channels = told["channels"]
-    assert isinstance(channels, list)
-    for entry in channels:
-        assert set(entry) <= {"n", "u", "s", "r", "model"}
-    return str(told["node"]), [str(entry["n"]) for entry in channels]
+    def _window(self, node: str, name: str, value: int | None, utc_s: int | None) -> None:
+        """No finer than the grant, told once, and between the values that it is made of."""
+        assert utc_s is not None
+        assert utc_s % self.grant.resolution_s == 0
+        if value is None:
+            return
+        assert (node, name, utc_s) not in self._windows
+        self._windows.add((node, name, utc_s))
+        parts = [
+            part
+            for part, truth in self.street.truths.items()
+            if (truth.node, truth.channel) == (node, name)
+            and utc_s < truth.utc_s <= utc_s + self.grant.resolution_s
+            and self.is_granted(truth)
+        ]
+        assert min(parts) <= value <= max(parts)
 
+    def _manifest(self, told: dict[object, object]) -> tuple[str, list[str]]:
+        assert set(told) <= {"node", "tick_ms", "trust", "channels", "place"}
+        channels = told["channels"]
+        assert isinstance(channels, list)
+        for entry in channels:
+            assert set(entry) <= {"n", "u", "s", "r", "model", "agg"}
+            assert ("agg" in entry) == bool(self.grant.resolution_s)
+        self._place(str(told["node"]), told.get("place", {}))
+        return str(told["node"]), [str(entry["n"]) for entry in channels]
 
-def _rows(node: str, names: list[str], item: Readings, grant: Grant) -> Iterator[tuple[str, str, int, int | None]]:
-    start_ms, end_ms = period_ms(grant, ZONE)
-    assert item.boot is None or (start_ms is None and end_ms is None)
-    assert set(item.flags) <= set(range(len(names)))
-    for row, ticks in enumerate(item.times):
-        if item.boot is None:
-            assert (start_ms or 0) <= ticks * 1000 < (end_ms or 1 << 60)
-        for name, column in zip(names, item.columns, strict=True):
-            value = column[row]
-            assert value is not None
-            yield node, name, value, ticks if item.boot is None else None
+    def _place(self, node: str, told: object) -> None:
+        assert isinstance(told, dict)
+        allowed = {"none": set[str](), "commune": {"commune"}, "exact": {"lat_udeg", "lon_udeg", "height_m"}}
+        cell = {"cell_m", "lat_udeg", "lon_udeg"}
+        assert set(told) - {"indoor"} <= allowed.get(self.grant.place, cell)
+        place = next(site.place for site in self.street.sites.values() if site.name == node)
+        if "cell_m" in told:
+            assert place.lat is not None
+            assert told["cell_m"] == {"1km": 1_000, "300m": 300}[self.grant.place]
+            assert abs(told["lat_udeg"] / 1e6 - place.lat) * 111_320 <= told["cell_m"] / 2 + 1
+
+    def is_granted(self, truth: Truth) -> bool:
+        """By the words of the grant."""
+        grant = self.grant
+        if truth.channel in PLACE_CHANNELS and grant.place != "exact":
+            return False
+        if not any(fnmatchcase(truth.channel, pattern) for pattern in grant.channels):
+            return False
+        if not any(fnmatchcase(truth.node, pattern) for pattern in grant.nodes):
+            return False
+        if truth.indoor is not False and not grant.indoor:
+            return False
+        return self._start_ms <= truth.utc_s * 1_000 < self._end_ms
+
+    def check_texts(self, b: Bench) -> None:
+        """Of words and points that are not granted there is no trace in any byte."""
+        raw = b"".join(row[5] for row in tables.ENVELOPE.read(b.journal.db, "log = ?", (LOG,)))
+        assert SECRET.encode() not in raw
+        for site in self.street.sites.values():
+            granted = any(self.is_granted(truth) for truth in self.street.truths.values() if truth.node == site.name)
+            named = any(fnmatchcase(site.name, pattern) for pattern in self.grant.nodes)
+            granted = granted or (named and (self.grant.indoor or site.indoor is False))  # losses have no channel
+            assert granted or site.name.encode() not in raw
+            if site.place.lat is not None and self.grant.place != "exact":
+                assert cbor.encode(round(site.place.lat * 1e6)) not in raw or abs(site.place.lat) < 0.1
 
 
 def _check_home(b: Bench, street: Street) -> None:
     """The home log keeps everything, whatever the grants say."""
-    kept = {
-        value for item in b.items(HOME_LOG) if isinstance(item, Readings) for column in item.columns for value in column
-    }
-    assert kept == set(street.truths)
+    assert _home_values(b) == set(street.truths)
+
+
+def _home_values(b: Bench) -> set[int]:
+    readings = [item for item in b.items(HOME_LOG) if isinstance(item, Readings)]
+    return {value for item in readings for column in item.columns for value in column if value is not None}
 
 
 def test_without_a_grant_there_is_an_empty_log(tmp_path: Path) -> None:

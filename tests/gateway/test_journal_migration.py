@@ -117,6 +117,7 @@ SAMPLES: dict[str, Row] = {
     "span": (1, b"12345678", START_UTC_MS, START_UTC_MS + 1, 10),
     "aggregate": (b"12345678", "pm2_5", 3600, START_UTC_MS, 60, 60, 12, 3.5, 40.0),
     "leaf": (1, 1, b"h" * 32),
+    "withheld": (1, 7, b"12345678", 3, b"d" * 16, 2, b"body"),
 }
 
 

@@ -43,7 +43,11 @@ class Grant:
     channels: Annotated[tuple[str, ...], Key('which channels leave: their names, or patterns such as "pm*"')]
     nodes: Annotated[tuple[str, ...], Key("which nodes they leave from: names, or patterns")] = ("*",)
     indoor: Annotated[bool, Key("also what is not said to be outdoors: people's lives can be read from it")] = False
-    resolution_s: Annotated[int, Key("0: rows as they were measured; no other is carried out yet", least=0, most=0)]
+    resolution_s: Annotated[int, Key("one row for so many seconds; 0: as they were measured", least=0, most=86_400)]
+    delay_s: Annotated[float, Key("how long rows stay here before they leave", least=0, most=31_622_400)] = 0
+    place: Annotated[
+        Literal["none", "commune", "1km", "300m", "exact"], Key("how precisely it is said where the nodes are")
+    ] = "commune"
     purpose: Annotated[Purpose, Key("what the recipient may use it for")]
     purpose_text: Annotated[str, Key("the same in your own words")] = ""
     licence: Annotated[str, Key('the SPDX identifier of its licence, such as "CC-BY-4.0" or "ODbL-1.0"')]
@@ -60,10 +64,14 @@ class Grant:
             return 'channels is empty: name some, or "*" for all; without [hub.grant] nothing leaves at all'
         return None
 
+    @property
+    def delay_ms(self) -> int:
+        return round(1_000 * self.delay_s)
+
     def digest(self) -> bytes:
         """SHA-256 over all that it says, in deterministic CBOR: another grant has another digest."""
         told: dict[object, object] = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            told[field.name] = value.isoformat() if isinstance(value, datetime.date) else value
+            told[field.name] = value if isinstance(value, (str, int, tuple, type(None))) else str(value)
         return hashlib.sha256(cbor.encode(told)).digest()

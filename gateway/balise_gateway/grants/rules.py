@@ -8,13 +8,16 @@ known to lie in the grant's days, a kind of item that has no rule here. Leaves t
 import datetime
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from balise_gateway.grants import blur
+from balise_gateway.grants.blur import Place
 from balise_gateway.grants.grant import Grant
 from balise_gateway.manifests import ARRIVAL, Columns, columns_of
+from balise_gateway.quality import aggregates
 from balise_wire import cbor
 from balise_wire.items import Item, Loss
 
@@ -35,10 +38,11 @@ _SOMETHING, _WITHHELD = "something", "not told under this grant"
 
 @dataclass(frozen=True)
 class Site:
-    """What the configuration says of a node: its name, and whether it is indoors (None: it does not say)."""
+    """What the configuration says of a node: its name, whether it is indoors (None: it does not say), and where."""
 
     name: str
     indoor: bool | None = None
+    place: Place = field(default_factory=Place)
 
 
 @dataclass(frozen=True)
@@ -79,12 +83,23 @@ class View(Protocol):
 
 
 class Home:
-    """The home log: everything, and nowhere to leave to."""
+    """The home log: everything, and nowhere to leave to. It knows each node's exact place."""
 
     grant, timed = None, False
 
-    def manifest(self, kid: bytes, columns: Columns) -> Seen | None:
-        return Seen(columns, None)
+    def __init__(self, sites: Mapping[bytes, Site] | None = None) -> None:
+        self._sites = sites or {}
+        self.manifest = functools.lru_cache(maxsize=4_096)(self._manifest)
+
+    def _manifest(self, kid: bytes, columns: Columns) -> Seen | None:
+        site, told = self._sites.get(kid), cbor.decode(columns.packed)
+        place = {} if site is None else blur.all_told(site.place, site.indoor)
+        if not place or not isinstance(told, dict):
+            return Seen(columns, None)
+        before = told.get("place")
+        return Seen(
+            columns_of(cbor.encode({**told, "place": {**(before if isinstance(before, dict) else {}), **place}})), None
+        )
 
     def allows(self, utc_ms: int) -> bool:
         return True
@@ -114,17 +129,23 @@ class Granted:
     def __init__(self, grant: Grant, sites: Mapping[bytes, Site], zone: ZoneInfo) -> None:
         self.grant, self._sites = grant, sites
         self._start_ms, self._end_ms = period_ms(grant, zone)
-        self.timed = self._start_ms is not None or self._end_ms is not None
+        self.timed = bool(grant.resolution_s) or self._start_ms is not None or self._end_ms is not None
         self.manifest = functools.lru_cache(maxsize=4_096)(self._manifest)
 
     def _manifest(self, kid: bytes, columns: Columns) -> Seen | None:
         told = cbor.decode(columns.packed)
-        if not isinstance(told, dict) or not self._grants_node(kid, str(told.get("node")), told.get("place")):
+        if not isinstance(told, dict):
+            return None
+        indoor = self._indoor(kid, told.get("place"))
+        if not self._grants_node(str(told.get("node")), indoor):
             return None
         kept = tuple(number for number, name in enumerate(columns.names) if self._grants_channel(name))
         if not kept:
             return None
-        packed = cbor.encode(narrowed_manifest(told, kept))
+        narrowed = narrowed_manifest(told, kept, self.grant.resolution_s)
+        site = self._sites.get(kid)
+        place = blur.told(Place() if site is None else site.place, self.grant.place, indoor)
+        packed = cbor.encode({**narrowed, "place": place} if place else narrowed)
         whole = packed == columns.packed
         return Seen(columns if whole else columns_of(packed), None if len(kept) == len(columns.names) else kept)
 
@@ -139,35 +160,41 @@ class Granted:
         if not kid:
             return Loss(item.node, item.what, 0, 0, item.reason) if item.what == ENTRY else item
         site = self._sites.get(kid)
-        if self.timed or site is None or not self._grants_node(kid, site.name, None):
+        if self.timed or site is None or not self._grants_node(site.name, site.indoor):
             return None
         reason = item.reason if item.reason in _REASONS else _WITHHELD
         if item.what not in _LOSSES:
             return Loss(site.name, ENTRY if item.what == ENTRY else _SOMETHING, 0, 0, reason)
         return Loss(site.name, item.what, item.first, item.last, reason)
 
-    def _grants_node(self, kid: bytes, name: str, place: object) -> bool:
-        if not _matches(name, self.grant.nodes):
-            return False
+    def _indoor(self, kid: bytes, place: object) -> bool | None:
+        """Whether a node is indoors: if either the configuration or its manifest says so; None if neither says."""
         site = self._sites.get(kid)
         said = [site.indoor] if site is not None and site.indoor is not None else []
         if isinstance(place, dict) and "indoor" in place:
             said.append(place["indoor"] is not False)
-        return self.grant.indoor or (bool(said) and not any(said))
+        return any(said) if said else None
+
+    def _grants_node(self, name: str, indoor: bool | None) -> bool:
+        return _matches(name, self.grant.nodes) and (self.grant.indoor or indoor is False)
 
     def _grants_channel(self, name: str) -> bool:
-        return name.partition(".")[0] not in PLACE_CHANNELS and _matches(name, self.grant.channels)
+        if name.partition(".")[0] in PLACE_CHANNELS and self.grant.place != "exact":
+            return False
+        return _matches(name, self.grant.channels)
 
 
-def narrowed_manifest(told: Mapping[object, object], kept: Sequence[int]) -> dict[object, object]:
-    """The keys and channels of a manifest that may leave."""
+def narrowed_manifest(told: Mapping[object, object], kept: Sequence[int], window_s: int) -> dict[object, object]:
+    """The keys and channels of a manifest that may leave; of rows that are windows, when `window_s` is not 0."""
     narrowed: dict[object, object] = {key: told[key] for key in _MANIFEST_KEYS if key in told}
     if told.get("time") == ARRIVAL:
         narrowed["time"] = ARRIVAL
     channels = told.get("channels")
     found = [entry for entry in channels if isinstance(entry, dict)] if isinstance(channels, list) else []
-    narrowed["channels"] = [_narrowed_channel(found[number]) for number in kept]
-    return narrowed
+    channels = [_narrowed_channel(found[number]) for number in kept]
+    if window_s:
+        return narrowed | {"tick_ms": 1_000, "channels": aggregates.coarse_channels(channels, window_s)}
+    return narrowed | {"channels": channels}
 
 
 def _narrowed_channel(entry: Mapping[object, object]) -> dict[object, object]:

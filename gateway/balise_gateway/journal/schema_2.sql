@@ -32,3 +32,8 @@ CREATE TABLE leaf (
 CREATE TABLE held (
   log INTEGER NOT NULL, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL, crc INTEGER NOT NULL,
   UNIQUE (log, first_seq)) STRICT;
+
+-- Readings that a hub's log has gone past and that wait, because its grant narrows time (grants/waiting.py).
+CREATE TABLE withheld (
+  log INTEGER NOT NULL, entry INTEGER NOT NULL, node BLOB NOT NULL, boot INTEGER NOT NULL, digest BLOB NOT NULL,
+  rows INTEGER NOT NULL, body BLOB NOT NULL, crc INTEGER NOT NULL, UNIQUE (log, entry)) STRICT;

@@ -110,6 +110,7 @@ AGGREGATE = Table(
 )
 LEAF = Table("leaf", ("log", "seq", "hash"), keys=2, since=2)
 HELD = Table("held", ("log", "first_seq", "last_seq"), keys=2, since=2)
+WITHHELD = Table("withheld", ("log", "entry", "node", "boot", "digest", "rows", "body"), keys=2, since=2)
 
 TABLES = (
     NODE,
@@ -131,6 +132,7 @@ TABLES = (
     AGGREGATE,
     LEAF,
     HELD,
+    WITHHELD,
 )
 
 NEW_LOG: Row = (1, 0, 1, 1, 1, 0, 0, 0)  # all columns of a new log after its number
