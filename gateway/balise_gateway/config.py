@@ -171,7 +171,10 @@ def key_table() -> dict[str, list[KeyDoc]]:
     }
     for section, package in (("ingest", ingests), ("source", sources), ("correction", models), ("hub", hubs)):
         for kind in plugins.kinds(package):
-            table[f"{section} {kind}"] = settings.keys_of(plugins.load(package, kind).Settings)
+            said = plugins.load(package, kind).Settings
+            table[f"{section} {kind}"] = settings.keys_of(said)
+            for name, inner in settings.inner_sections(said).items():
+                table[f"{section}.{name} {kind}"] = settings.keys_of(inner)
     return table
 
 

@@ -1,6 +1,7 @@
 """From a TOML table to a frozen dataclass: the fields are the keys, and every error names file, key and choices.
 
-A field is annotated as `Annotated[type, Key("meaning")]`. Promises that `keys_of` lists every key a section takes, with
+A field is annotated as `Annotated[type, Key("meaning")]`; a type of `dict[str, Section]` is a table of tables, each of
+them built as that dataclass. Promises that `keys_of` lists every key a section takes, with
 type, default and meaning, so that a test can hold the documentation against it. Leaves the sections themselves to
 `config.py` and to the modules that are found by name.
 """
@@ -29,6 +30,7 @@ _TYPE_NAMES: dict[type, str] = {
     tuple: "a list of texts",
     datetime.date: "a day, such as 2026-03-01",
 }
+_TABLES = 'one table per name, such as [hub.nodes."urn:dev:ops:b4115e-air-01"]'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +67,11 @@ def keys_of(section: type) -> list[KeyDoc]:
     return [KeyDoc(name, _type_name(wanted), _default_text(f), said.doc) for name, f, wanted, said in _fields(section)]
 
 
+def inner_sections(section: type) -> dict[str, type]:
+    """The keys of a section that are tables of tables, with what each of those is."""
+    return {name: inner for name, _, wanted, _ in _fields(section) if (inner := _inner(wanted)) is not None}
+
+
 def build(section: type[S], table: object, where: str, file: str) -> S:
     """The dataclass `section` from one TOML table that stands at `where`. Raises ConfigError."""
     if not isinstance(table, dict):
@@ -74,7 +81,12 @@ def build(section: type[S], table: object, where: str, file: str) -> S:
     values = {}
     for name, f, wanted, said in fields:
         if name in table:
-            values[name] = _convert(table[name], wanted, said, f"{file}: {where}: {name}")
+            inner = _inner(wanted)
+            values[name] = (
+                _convert(table[name], wanted, said, f"{file}: {where}: {name}")
+                if inner is None
+                else _convert_tables(table[name], inner, f"{where}: {name}", file)
+            )
         elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             raise ConfigError(f"{file}: {where}: the key '{name}' is missing: {said.doc} ({_type_name(wanted)})")
     made = section(**values)
@@ -136,6 +148,13 @@ def _convert_table(value: object, where: str) -> dict[str, str]:
     return {str(name): str(text) for name, text in value.items()}
 
 
+def _convert_tables(value: object, section: type, where: str, file: str) -> dict[str, object]:
+    """A dataclass per name, as in [hub.nodes."urn:dev:ops:b4115e-air-01"]."""
+    if not isinstance(value, dict):
+        raise ConfigError(f"{file}: {where}: must be {_TABLES}")
+    return {str(name): build(section, entry, f"{where}: {name}", file) for name, entry in value.items()}
+
+
 def _convert_list(value: object, where: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
         raise ConfigError(f'{where}: must be {_TYPE_NAMES[tuple]}, such as ["one", "two"], none of them empty')
@@ -174,7 +193,15 @@ def _plain(wanted: Any) -> type:
     return next(typing.cast(type, option) for option in typing.get_args(wanted) if option is not type(None))
 
 
+def _inner(wanted: Any) -> type | None:
+    """The dataclass of a table of tables; None for any other type."""
+    options = typing.get_args(wanted) if typing.get_origin(wanted) is dict else ()
+    return next((option for option in options if isinstance(option, type) and dataclasses.is_dataclass(option)), None)
+
+
 def _type_name(wanted: Any) -> str:
+    if _inner(wanted) is not None:
+        return "tables"
     if typing.get_origin(wanted) is typing.Literal:
         return " or ".join(f'"{option}"' for option in typing.get_args(wanted))
     return _TYPE_NAMES[_plain(wanted)]
@@ -185,6 +212,8 @@ def _default_text(f: "dataclasses.Field[Any]") -> str:
         return "empty"
     if f.default is dataclasses.MISSING:
         return ""
+    if f.default == "":
+        return "empty"
     if isinstance(f.default, tuple):
         return ", ".join(f.default)
     return "unset" if f.default is None else str(f.default).lower() if isinstance(f.default, bool) else str(f.default)
