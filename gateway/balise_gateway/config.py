@@ -6,7 +6,7 @@ in any repr; and that `key_table` lists every key there is. Leaves the keys of i
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -146,7 +146,7 @@ def parse(text: str, path: Path) -> Config:
         limits=tuple(
             settings.build(LimitSettings, entry, where, file) for where, entry in _entries(table, "limit", file)
         ),
-        corrections=tuple(_plugged(table, "correction", models, file)),
+        corrections=tuple(_with_files(each, path.parent) for each in _plugged(table, "correction", models, file)),
         hubs=tuple(_plugged(table, "hub", hubs, file)),
         page=settings.build(PageSettings, table["page"], "page", file) if "page" in table else None,
         sources=tuple(_plugged(table, "source", sources, file)),
@@ -180,6 +180,12 @@ def key_table() -> dict[str, list[KeyDoc]]:
 
 def _placed(gateway: GatewaySettings, folder: Path) -> GatewaySettings:
     return replace(gateway, data_dir=folder / gateway.data_dir)  # an absolute data_dir stays as it is
+
+
+def _with_files(told: Any, folder: Path) -> Any:
+    """The same section, where relative paths count from the configuration's folder."""
+    paths = {f.name: folder / value for f in fields(told) if isinstance(value := getattr(told, f.name), Path)}
+    return replace(told, **paths)
 
 
 def _entries(table: dict[str, Any], section: str, file: str) -> Iterator[tuple[str, object]]:

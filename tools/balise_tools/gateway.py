@@ -16,6 +16,7 @@ from balise_gateway.config import Config
 from balise_gateway.errors import JournalError, KeyFileError
 from balise_gateway.journal import open_to_read
 from balise_tools import gateway_backup
+from balise_tools.gateway_calibrate import calibrate
 from balise_tools.gateway_config import CONFIG_ERROR, DEFAULT_CONFIG, FAILED, ConfigFile, fail, load
 
 ANSWER_WITHIN_S = 3.0
@@ -23,6 +24,7 @@ ANSWER_WITHIN_S = 3.0
 app = typer.Typer(help="The gateway: keeps, signs and forwards what the nodes measure.", no_args_is_help=True)
 app.command("backup")(gateway_backup.make)
 app.command("restore")(gateway_backup.restore)
+app.command()(calibrate)
 
 
 @app.command()
@@ -90,6 +92,8 @@ def _lines(document: dict[str, Any]) -> list[str]:
     for node in document["nodes"]:
         values = ", ".join(f"{value['name']} {_shown(value)}" for value in node["latest"]) or "nothing yet"
         lines.append(f"{node['name']}: {node['rows']} rows; {values}")
+    doubted = ", ".join(f"{reason} {count}" for reason, count in document["doubted"].items())
+    lines.append(f"doubted values: {doubted or 'none'}")
     for log in document["logs"]:
         hub = log.get("hub")
         lag = "" if hub is None else f", {hub['lag_envelopes']} to deliver, {len(hub['parked'])} parked"

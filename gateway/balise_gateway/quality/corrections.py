@@ -3,7 +3,8 @@
 Promises: the raw value stays as it came; a corrected one is a column of its own, named `<channel>.<model>`, whose
 manifest entry says in `corr` which model of which version made it of what, with its parameters. Nothing is made of a
 value that failed, or with a humidity that is missing or doubted or outside of what the model holds for: then the
-corrected value is missing, and it is counted why. What is made of a suspect value, or clipped at 0, is suspect.
+corrected value is missing, and it is counted why. What is made of a suspect value, clipped at 0, or beyond what the
+model was made from, is suspect.
 
 Corrections are made at intake, right after the row was judged: a correction must know whether its humidity is doubted,
 and all logs must show the same. Leaves the formulas to `models/`.
@@ -51,7 +52,7 @@ class Corrections:
 
     def __init__(self, settings: Iterable[CorrectionSettings]) -> None:
         self.problems: dict[tuple[str, str, str], str] = {}  # by node, channel and model
-        self._settings = [(told, plugins.load(models, told.kind)) for told in settings]
+        self._settings = [(told, module := plugins.load(models, told.kind), module.Model(told)) for told in settings]
         self._plans: dict[tuple[str, bytes], Plan | None] = {}
 
     def extend(self, node: str, item: Readings, columns: Columns, counts: Counter[str]) -> tuple[Readings, Columns]:
@@ -76,10 +77,9 @@ class Corrections:
         told = cbor.decode(columns.packed)
         entries: list[dict[object, object]] = told["channels"] if isinstance(told, dict) else []
         steps, made = [], []
-        for settings, module in self._settings:
+        for settings, module, model in self._settings:
             if settings.node not in (None, node) or settings.channel not in columns.names:
                 continue
-            model = module.Model(settings)
             of = columns.names.index(settings.channel)
             humidity = columns.names.index(HUMIDITY) if HUMIDITY in columns.names else None
             problem = model.problem_with(entries[of])
@@ -111,8 +111,9 @@ def _entry(
     """The corrected channel in the manifest."""
     base = channel(settings.channel.removesuffix("_cf1"))
     corr = {"model": settings.kind, "version": module.VERSION, "of": settings.channel, "source": module.SOURCE}  # type: ignore[attr-defined]
-    name = f"{base.name}.{settings.kind}"
-    return {**raw, "n": name, "s": max(base.scale, int(str(raw["s"]))), "r": 1, "corr": {**corr, **model.told()}}
+    name, cal = f"{base.name}.{settings.kind}", getattr(model, "cal", None)
+    made: dict[object, object] = {} if cal is None else {"cal": cal}
+    return made | {**raw, "n": name, "s": max(base.scale, int(str(raw["s"]))), "r": 1, "corr": {**corr, **model.told()}}
 
 
 def _add(
@@ -139,7 +140,7 @@ def _add(
             continue
         scaled = floor(made.value * step.out_factor + 0.5)
         column.append(scaled if -_INT32 <= scaled < _INT32 else None)
-        if made.clipped or flag == SUSPECT:
+        if made.doubtful or flag == SUSPECT:
             marks.append([row, SUSPECT])
     wide.columns.append(column)
     if marks:

@@ -4,9 +4,10 @@ The contract, of a module `models/<id>.py`:
 
 * `VERSION`: counts up when the same input would give another output. `SOURCE`: who published it.
 * `Settings(CorrectionSettings)`: the keys of `[[correction]]` with this kind.
-* `Model(settings)`: builds only. `NEEDS_HUMIDITY`; `problem_with(entry)`: why it cannot be used on that channel of a
-  manifest, or None; `corrected(value, humidity_pct)`: in the channel's unit, `Corrected`, or None where the model does
-  not hold; `told()`: its parameters for the manifest, as texts.
+* `Model(settings)`: raises ConfigError where a file of its settings cannot be used. `NEEDS_HUMIDITY`;
+  `problem_with(entry)`: why it cannot be used on that channel of a manifest, or None; `corrected(value, humidity_pct)`:
+  in the channel's unit, `Corrected`, or None where the model does not hold; `told()`: its parameters for the manifest,
+  as texts; maybe `cal`, the id of a calibration record.
 
 A corrected value is a channel of its own beside the raw one, which stays. `tests/contracts/test_model.py`.
 """
@@ -21,10 +22,10 @@ HUMIDITY = "humidity"
 
 
 class Corrected(NamedTuple):
-    """What a model makes of a value; `clipped` when the formula gave less than nothing."""
+    """What a model makes of a value; `doubtful`: clipped at 0, or beyond what the model was made from."""
 
     value: float
-    clipped: bool = False
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ class Model(Protocol):
 
 def clipped(value: float) -> Corrected:
     """Nothing weighs less than nothing: clipped at 0, and told."""
-    return Corrected(value) if value >= 0 else Corrected(0.0, clipped=True)
+    return Corrected(value) if value >= 0 else Corrected(0.0, doubtful=True)
 
 
 def name_of(entry: Mapping[object, object]) -> str:
