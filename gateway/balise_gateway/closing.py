@@ -25,6 +25,7 @@ from balise_gateway.journal.tables import HOME_LOG, Row
 from balise_gateway.logs import ANCHORED, BETWEEN, NO_ANCHOR, Log
 from balise_gateway.manifests import Columns, Manifests
 from balise_gateway.quality import hourly
+from balise_gateway.spans import Spans
 from balise_wire import cbor
 from balise_wire.envelope import Signer, sign_envelope
 from balise_wire.items import Anchor, Loss, Manifest, Readings
@@ -90,6 +91,8 @@ class Closer:
                 state.cursor = entries[-1][0]
             if items:
                 state.readings += envelope.readings
+                if log == HOME_LOG:
+                    envelope.spans().put(db, state.next_seq)
                 cose = sign_envelope(self._signer, log, state.next_seq, items)
                 state.append(db, cose, envelope.rows, known_utc_ms(self._clock))
             if items or entries:
@@ -159,6 +162,14 @@ class _Envelope:
         manifests, readings = self._numbered(self._groups.values(), form)
         items = [*manifests, *self._anchors(), *readings, *others]
         return [*self._source(), *items] if items else []
+
+    def spans(self) -> Spans:
+        """Which nodes and times are in it."""
+        found = Spans()
+        for (kid, _, domain), group in self._groups.items():
+            tick_ms = group.columns.tick_ms
+            found.add(kid, [row[0] * tick_ms for row in group.rows] if domain is None else None)
+        return found
 
     def _of_digest(self, digest: bytes) -> Columns | None:
         return self._manifests.of_digest(self._db, digest)

@@ -12,7 +12,9 @@ from random import Random, SystemRandom
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from balise_gateway import hubs, ingests, keys, logs, plugins, sources, status
+from balise_gateway import hubs, ingests, keys, logs, plugins, sources, spans, status
+from balise_gateway.api.access import Access
+from balise_gateway.api.tally import Tally
 from balise_gateway.clock import Clock, known_utc_ms
 from balise_gateway.closing import Closer
 from balise_gateway.config import Config, GatewaySettings
@@ -63,11 +65,12 @@ class Gateway:
         event("gateway starts", kid=parts.signer.kid.hex(), data_dir=self._config.gateway.data_dir)
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = self._start_page(group)
+                tasks = self._start_page(group, parts)
                 if await self._open(parts, stop):
                     tasks += self._start(group, parts)
                     await stop.wait()
                     parts.intake.commit()
+                    parts.tally.flush()
                 for task in tasks:
                     task.cancel()
         finally:
@@ -101,12 +104,15 @@ class Gateway:
         ]
         return document
 
-    def _start_page(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+    def _start_page(self, group: asyncio.TaskGroup, parts: "_Parts") -> list[asyncio.Task[None]]:
         if self._config.page is None:
             return []
         from balise_gateway import page  # its libraries are needed by those only who want a page
+        from balise_gateway.api import app
 
-        return [group.create_task(page.serve(self._config.page, self.status))]
+        room = app.Room(parts.journal, self._clock, parts.access, parts.tally, parts.sites, parts.zone)
+        serving = page.serve(self._config.page, self.status, app.routes(room))
+        return [group.create_task(serving), group.create_task(parts.tally.run())]
 
     async def _open(self, parts: "_Parts", stop: asyncio.Event) -> bool:
         """Opens the journal, however long the disk refuses; False when told to stop meanwhile."""
@@ -116,6 +122,7 @@ class Gateway:
                 parts.intake.ready()
                 with parts.journal.transaction() as db:
                     logs.ensure(db, parts.all_logs)
+                    spans.fill(db)
                 parts.intake.state.error = None
                 return True
             except JournalError as error:
@@ -154,8 +161,12 @@ class _Parts:
         sites = {FrameKeys(node.key).kid: node.site for node in config.nodes if node.site is not None}
         self.quality = Quality(LimitTable(config.limits), config.corrections, sites)
         self.intake = Intake(self.journal, config.nodes, clock, config.gateway.commit_s, found, self.quality)
+        self.sites = {FrameKeys(node.key).kid: node.whereabouts for node in config.nodes}
+        self.zone = ZoneInfo(config.gateway.time_zone)
         self.all_logs = [HOME_LOG, *(hub.log for hub in config.hubs)]
-        self.closer = Closer(self.journal, self.signer, clock, _views(config))
+        self.closer = Closer(self.journal, self.signer, clock, _views(config, self.sites, self.zone))
+        self.access = Access(config.gateway.data_dir, asyncio.get_running_loop().time)
+        self.tally = Tally(self.journal, clock)
         self.keeper = Keeper(self.journal, clock, _bounds(config.gateway), self.all_logs[1:], origin)
         self.uplinks: list[Uplink] = []
         for settings in config.hubs:
@@ -164,11 +175,9 @@ class _Parts:
             self.uplinks.append(Uplink(settings, hub, freight, dice))
 
 
-def _views(config: Config) -> dict[int, rules.View]:
+def _views(config: Config, sites: Mapping[bytes, rules.Site], zone: ZoneInfo) -> dict[int, rules.View]:
     """How each log looks at what there is; a hub without a grant sees nothing."""
-    sites = {FrameKeys(node.key).kid: node.whereabouts for node in config.nodes}
     views: dict[int, rules.View] = {HOME_LOG: rules.Home(sites)}
-    zone = ZoneInfo(config.gateway.time_zone)
     for hub in config.hubs:
         grant = config.grants.get(hub.log)
         views[hub.log] = rules.Nothing() if grant is None else rules.Granted(grant, sites, zone)

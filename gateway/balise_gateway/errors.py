@@ -4,6 +4,7 @@ Exception
   GatewayError
     ConfigError            the configuration file: file, key, choices
     KeyFileError           the signing key's file: permissions or length
+    AccessError            the file with the keys to the API cannot be used
     MissingExtra           a library that an optional part needs is not installed
     JournalError
       JournalUnavailable   the disk refuses: full, read-only, no such folder; worth trying again
@@ -85,3 +86,7 @@ class HubDenied(HubError):
 
 class HubUntrusted(HubError):
     """An answer that is not signed by this hub for this request: it proves nothing."""
+
+
+class AccessError(GatewayError):
+    """The file with the keys to the API cannot be used: nobody is let in."""

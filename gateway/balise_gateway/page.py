@@ -5,7 +5,7 @@ does not stop the gateway. Leaves what is said to `status.py`. French unless Eng
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from balise_gateway.status import Document
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
+    from starlette.routing import Route
 
 RETRY_S = 10.0
 _YEAR_10000_MS = 253_402_300_800_000
@@ -47,13 +48,13 @@ _STYLE = (
 )
 
 
-def app(status: Callable[[], Document]) -> "Starlette":
-    """The pages, for any ASGI server."""
+def app(status: Callable[[], Document], more: "Sequence[Route]" = ()) -> "Starlette":
+    """The pages and `more` paths, for any ASGI server."""
     try:
         from starlette.applications import Starlette
         from starlette.requests import Request
         from starlette.responses import HTMLResponse, JSONResponse, Response
-        from starlette.routing import Route
+        from starlette.routing import Route as Path
     except ImportError as error:
         raise MissingExtra("the station page", "starlette", "gateway") from error
 
@@ -63,17 +64,17 @@ def app(status: Callable[[], Document]) -> "Starlette":
     async def document(request: Request) -> Response:
         return JSONResponse(status())
 
-    return Starlette(routes=[Route("/", home), Route("/status.json", document)])
+    return Starlette(routes=[Path("/", home), Path("/status.json", document), *more])
 
 
-async def serve(settings: PageSettings, status: Callable[[], Document]) -> None:
+async def serve(settings: PageSettings, status: Callable[[], Document], more: "Sequence[Route]" = ()) -> None:
     """Serves until cancelled. Only uvicorn's HTTP protocol is used: its own server wakes ten times a second."""
     try:
         import uvicorn
         from uvicorn.server import ServerState
     except ImportError as error:
         raise MissingExtra("the station page", "uvicorn", "gateway") from error
-    config = uvicorn.Config(app(status), log_config=None, access_log=False, lifespan="off", ws="none", http="h11")
+    config = uvicorn.Config(app(status, more), log_config=None, access_log=False, lifespan="off", ws="none", http="h11")
     config.load()
     state = ServerState()
     protocol: Any = config.http_protocol_class
