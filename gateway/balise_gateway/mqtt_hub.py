@@ -9,6 +9,7 @@ paho-mqtt is used below aiomqtt's surface because that hides the reason of a PUB
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +59,8 @@ class LoginSettings(BrokerSettings):
 class Message:
     """What to publish. `row` is the one row of the batch that it tells, None when it tells several.
 
-    `nonce` goes along as correlation data (MQTT 5.0 section 3.3.2.3.6).
+    `nonce` goes along as correlation data (MQTT 5.0 section 3.3.2.3.6), and makes it a request: it expires when nobody
+    waits for the answer any more.
     """
 
     topic: str
@@ -196,9 +198,8 @@ class _Session:
             if len(message.topic) + len(message.payload) + _HEADER_BYTES > self._connected.result() > 0:
                 answers.append(_TOO_LARGE)
                 continue
-            info = self._client.publish(
-                message.topic, message.payload, QOS, message.retain, _properties(self._settings.version, message.nonce)
-            )
+            properties = None if message.nonce is None else _request(message.nonce, self._settings.timeout_s)
+            info = self._client.publish(message.topic, message.payload, QOS, message.retain, properties)
             answers.append(self._waiting.setdefault(info.mid, self._loop.create_future()))
         waits = [answer for answer in answers if not isinstance(answer, int)]
         if waits:
@@ -332,14 +333,13 @@ def _unsaid(_: object) -> None:
     """paho's callbacks return nothing."""
 
 
-def _properties(version: str, nonce: bytes | None) -> Any:
-    if version != "5" or nonce is None:
-        return None
+def _request(nonce: bytes, timeout_s: float) -> Any:
     from paho.mqtt.packettypes import PacketTypes
     from paho.mqtt.properties import Properties
 
     properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     properties.CorrelationData = nonce
+    properties.MessageExpiryInterval = math.ceil(timeout_s)
     return properties
 
 

@@ -6,6 +6,7 @@ Leaves to others: what the readings say (`verdict.py`).
 """
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -112,6 +113,15 @@ class Outcome:
     conflicts: list[dict[str, object]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Reply:
+    """An answer: a status as in HTTP, and bytes."""
+
+    status: int
+    body: bytes = b""
+    retry_after_s: int = 0
+
+
 class Hub:
     """The hub's protocol (wire/SPEC.md): `app()` serves it.
 
@@ -165,30 +175,36 @@ class Hub:
             )
         return b"".join(answers)
 
-    async def _batches(self, request: Request) -> Response:
+    async def reply(self, body: bytes, nonce: bytes) -> Reply:
+        """Takes a batch and answers it as the knob says, whatever carried it."""
         mode = self.behaviour.mode
         self.behaviour.counts[mode] += 1
         if mode == "refuse":
-            return Response(status_code=503, headers={"Retry-After": str(self.behaviour.retry_after_s)})
+            return Reply(503, retry_after_s=self.behaviour.retry_after_s)
         while self.behaviour.mode == "stall":
             await asyncio.sleep(STALL_CHECK_S)
-        return await self._serve(request, forget=mode == "forget")
-
-    async def _serve(self, request: Request, *, forget: bool) -> Response:
-        body = await _read_bounded(request)
-        if body is None:
-            return JSONResponse({"error": "too large", "max_bytes": MAX_BODY_BYTES}, status_code=413)
-        nonce = _nonce(request.headers.get("balise-nonce", ""))
-        if nonce is None:
-            return JSONResponse({"error": "Balise-Nonce: 1 to 32 bytes in hex, please"}, status_code=400)
+        if len(body) > MAX_BODY_BYTES:
+            return Reply(413, _json({"error": "too large", "max_bytes": MAX_BODY_BYTES}))
+        if not 0 < len(nonce) <= MAX_NONCE_BYTES:
+            return Reply(400, _json({"error": f"a nonce of 1 to {MAX_NONCE_BYTES} bytes, please (Balise-Nonce: hex)"}))
         outcome = self.take(body)
-        if forget:
-            return Response(status_code=504)
+        if mode == "forget":
+            return Reply(504)
+        return self.told(outcome, nonce)
+
+    def told(self, outcome: Outcome, nonce: bytes) -> Reply:
+        """What to answer to what became of a batch."""
         if outcome.conflicts:
-            return JSONResponse({"refused": outcome.conflicts + outcome.refused}, status_code=409)
+            return Reply(409, _json({"refused": outcome.conflicts + outcome.refused}))
         if outcome.refused:
-            return JSONResponse({"refused": outcome.refused}, status_code=400)
-        return Response(self.answers(outcome.names, nonce), media_type="application/cose-seq")
+            return Reply(400, _json({"refused": outcome.refused}))
+        return Reply(200, self.answers(outcome.names, nonce))
+
+    async def _batches(self, request: Request) -> Response:
+        reply = await self.reply(await _read_bounded(request), _nonce(request.headers.get("balise-nonce", "")))
+        media_type = "application/cose-seq" if reply.status == 200 else "application/json"
+        headers = {"Retry-After": str(reply.retry_after_s)} if reply.retry_after_s else None
+        return Response(reply.body, reply.status, headers, media_type)
 
     async def _turn_knob(self, request: Request) -> Response:
         mode = (await request.json()).get("mode")
@@ -213,18 +229,23 @@ def _split(body: bytes, outcome: Outcome) -> Iterator[bytes]:
         index += 1
 
 
-async def _read_bounded(request: Request) -> bytes | None:
+async def _read_bounded(request: Request) -> bytes:
+    """The body; one that is too large is cut, and still too large."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            return None
+            break
     return bytes(body)
 
 
-def _nonce(text: str) -> bytes | None:
+def _nonce(text: str) -> bytes:
+    """Empty when there is none to speak of."""
     try:
-        nonce = bytes.fromhex(text)
+        return bytes.fromhex(text)
     except ValueError:
-        return None
-    return nonce if 0 < len(nonce) <= MAX_NONCE_BYTES else None
+        return b""
+
+
+def _json(document: object) -> bytes:
+    return json.dumps(document).encode()
