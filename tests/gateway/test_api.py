@@ -7,7 +7,7 @@ import io
 import json
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Queue
@@ -267,18 +267,23 @@ def test_events_tell_new_rows_over_a_real_connection_until_the_key_is_revoked(ap
         lines: list[str] = []
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
             await _reachable(client)
-            async with client.stream("GET", "/api/v1/events", headers=headers) as answer:
-                assert answer.headers["content-type"].startswith("text/event-stream")
-                async for line in answer.aiter_lines():
-                    lines.append(line)
-                    if line.startswith("data:") and minute(ROWS) in line:
-                        access.write(api.folder, [])
+            async for line in _lines(client, headers):
+                lines.append(line)
+                if line.startswith("data:") and minute(ROWS) in line:
+                    access.write(api.folder, [])
         serving.cancel()
         await asyncio.wait([serving])
         told = [json.loads(line[5:]) for line in lines if line.startswith("data:")]
         assert [row["time"] for row in told] == [minute(ROWS - 1), minute(ROWS)]
 
     played(scene)
+
+
+async def _lines(client: httpx.AsyncClient, headers: dict[str, str]) -> AsyncIterator[str]:
+    async with client.stream("GET", "/api/v1/events", headers=headers) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        async for line in answer.aiter_lines():
+            yield line
 
 
 async def _free_port() -> int:

@@ -25,6 +25,7 @@ app = typer.Typer(help="Keys to the API: who may read what, until when.", no_arg
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="Who gets the key, in your words; the ledger shows it.")],
+    *,
     channels: Annotated[str, typer.Option(help='Which channels, with commas between: "pm*,temperature".')],
     purpose: Annotated[str, typer.Option(help="What for; the words are those of a grant.")],
     licence: Annotated[str, typer.Option(help="SPDX identifier of the licence, such as CC-BY-4.0.")],
