@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from balise_gateway.clock import DRIFT_PPM
 from balise_gateway.journal import tables
 from balise_gateway.journal.tables import Row
 from balise_wire import cbor
@@ -18,7 +19,7 @@ from balise_wire.window import WINDOW, Window
 
 KEPT_BOOTS = 4096  # two weeks of a node that wakes from deep sleep every five minutes
 RESERVED_ACKS = 256  # numbers set apart in one commit, so that a repeat can be answered without another
-DRIFT_PPM = 100  # twice what a board's crystal does, temperature included
+DATED_MS = 5_000  # rows that stand in UTC are right within this; a less certain anchor stands beside its rows
 MAX_REMEMBERED = 20_000  # boots in memory; the journal has all
 _BITMAP_BYTES = WINDOW // 8
 
@@ -35,7 +36,7 @@ class Boot:
     anchor: Anchor | None = None
     last_tick_ms: int | None = None
     last_utc_ms: int | None = None
-    arrived_utc_ms: int | None = None
+    arrived_utc_ms: int | None = None  # all that is held of it had come by then; None: not known, by now
     conflict: bool = False  # another frame has claimed the name of one that is held: nothing of this boot is believed
 
     @classmethod
@@ -99,12 +100,19 @@ class Boot:
         else:
             self.last_tick_ms = max(last_ms, self.last_tick_ms or 0)
 
-    def known_utc_ms(self) -> int | None:
-        """The latest moment of this boot whose UTC is known."""
-        moments = [] if self.last_utc_ms is None else [self.last_utc_ms]
+    def earliest_end_utc_ms(self) -> int | None:
+        """This boot lasted at least until then; None when nothing is known of its time."""
+        unsure_ms = DATED_MS if self.anchor is None else max(DATED_MS, self.anchor.uncertainty_ms)
+        moments = [] if self.last_utc_ms is None else [self.last_utc_ms - unsure_ms]
         if self.anchor is not None:
-            moments.append(self.anchor.utc_ms + max(0, (self.last_tick_ms or 0) - self.anchor.boot_ms))
+            lived_ms = max(0, (self.last_tick_ms or 0) - self.anchor.boot_ms)
+            moments.append(self.anchor.utc_ms - self.anchor.uncertainty_ms + lived_ms)
         return max(moments, default=None)
+
+    def latest_start_utc_ms(self) -> int | None:
+        """This boot began no later than then; None without an anchor."""
+        anchor = self.anchor
+        return None if anchor is None else anchor.utc_ms - anchor.boot_ms + anchor.uncertainty_ms
 
 
 def _contradicts(one: Anchor, other: Anchor) -> bool:

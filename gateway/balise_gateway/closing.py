@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from balise_gateway import dating, logs
-from balise_gateway.boots import DRIFT_PPM, Boot
-from balise_gateway.clock import Clock, known_utc_ms
+from balise_gateway.boots import DATED_MS, Boot
+from balise_gateway.clock import DRIFT_PPM, Clock, known_utc_ms, latest_utc_ms
 from balise_gateway.grants import source
 from balise_gateway.grants.ages import Ages
 from balise_gateway.grants.rules import Seen, View
@@ -200,14 +200,14 @@ class _Envelope:
         return self._log.domain(self._db, kid, number), item.times
 
     def _in_utc(self, kid: bytes, number: int, item: Readings, tick_ms: int) -> list[int] | None:
-        """The UTC ticks of these rows; None while their boot has no anchor."""
+        """The UTC ticks of these rows; None while their boot has no anchor that is good enough to stand for itself."""
         if item.boot is None:
             return item.times
         boot = self._boots.get((kid, number))
         if boot is None:
             row = tables.BOOT.one(self._db, "node = ? AND boot = ?", (kid, number))
             boot = self._boots[kid, number] = Boot(kid, number) if row is None else Boot.of_row(row)
-        if boot.anchor is not None:
+        if boot.anchor is not None and boot.anchor.uncertainty_ms <= DATED_MS:
             ticks = [dating.utc_ticks(tick, boot.anchor, tick_ms) for tick in item.times]
             if min(ticks) >= 0:
                 return ticks
@@ -235,7 +235,7 @@ class _Envelope:
     def _anchors(self) -> list[Packed]:
         """Anchors that have come for rows without one, and brackets for boots that ended without."""
         told: list[Packed] = []
-        now_utc_ms = known_utc_ms(self._clock)
+        now_utc_ms = latest_utc_ms(self._clock)
         for boot, domain, state in self._log.undated(self._db):
             anchor, becomes = boot.anchor, ANCHORED
             if anchor is None and state == NO_ANCHOR:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from balise_gateway import hubs, ingests, keys, logs, plugins, sources, spans, status
 from balise_gateway.api.access import Access
 from balise_gateway.api.tally import Tally
-from balise_gateway.clock import Clock, known_utc_ms
+from balise_gateway.clock import Clock, GuidedClock, known_utc_ms
 from balise_gateway.closing import Closer
 from balise_gateway.config import Config, GatewaySettings
 from balise_gateway.errors import JournalError
@@ -52,7 +52,7 @@ class Gateway:
         transport: Any = None,
         dice: Random | None = None,
     ) -> None:
-        self._config, self._clock = config, clock
+        self._config, self._clock = config, GuidedClock(clock)
         self._transport, self._dice = transport, dice or SystemRandom()
         self.ingests: list[Ingest] = [
             plugins.load(ingests, settings.kind).Ingest(settings, listen or _real_listen) for settings in config.ingests
@@ -147,7 +147,9 @@ class Gateway:
 
     def _clock_state(self) -> Mapping[str, object]:
         utc_ms = known_utc_ms(self._clock)
-        return {"utc_ms": utc_ms, "uncertainty_ms": self._clock.uncertainty_ms() if utc_ms is not None else None}
+        if utc_ms is None:
+            return {"utc_ms": None, "uncertainty_ms": None, "source": None}
+        return {"utc_ms": utc_ms, "uncertainty_ms": self._clock.uncertainty_ms(), "source": self._clock.source()}
 
 
 class _Parts:

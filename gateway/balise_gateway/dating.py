@@ -1,6 +1,7 @@
 """When a boot was, for nodes that started without a clock: anchors, and brackets where no anchor ever came.
 
-Promises that a time is never guessed: it follows from the node's own anchor, or is a bracket that says how wide it is.
+Promises that a time is never guessed: it follows from the node's own anchor, or is a bracket that says how wide it is,
+with the uncertainty of all that it rests on.
 Leaves to `closing.py` which rows and logs it is for.
 """
 
@@ -20,8 +21,10 @@ def utc_ticks(ticks: int, anchor: Anchor, tick_ms: int) -> int:
     return (ticks * tick_ms - anchor.boot_ms + anchor.utc_ms + tick_ms // 2) // tick_ms
 
 
-def bracket(db: sqlite3.Connection, boot: Boot, now_utc_ms: int | None) -> Anchor | None:
+def bracket(db: sqlite3.Connection, boot: Boot, latest_utc_ms: int | None) -> Anchor | None:
     """An anchor for a boot that has ended without one; None while it may still get one, or nothing is known.
+
+    It is not later than `latest_utc_ms` now.
 
     The boot began after the last moment known of an earlier boot, and was over when its frames had arrived and when the
     next dated boot began. The anchor is the middle, its uncertainty half the width.
@@ -29,7 +32,7 @@ def bracket(db: sqlite3.Connection, boot: Boot, now_utc_ms: int | None) -> Ancho
     node = tables.NODE.one(db, "node = ?", (boot.kid,))
     if node is None or node[2] <= boot.boot:
         return None  # it may still be running
-    ends = [end for end in (boot.arrived_utc_ms or now_utc_ms, _start_of_next(db, boot)) if end is not None]
+    ends = [end for end in (boot.arrived_utc_ms or latest_utc_ms, _start_of_next(db, boot)) if end is not None]
     if not ends:
         return None
     start_ms = _end_of_previous(db, boot)
@@ -39,20 +42,20 @@ def bracket(db: sqlite3.Connection, boot: Boot, now_utc_ms: int | None) -> Ancho
 
 
 def _end_of_previous(db: sqlite3.Connection, boot: Boot) -> int:
-    """The last known moment of the nearest earlier boot that has one."""
+    """The nearest earlier boot of which anything is known lasted until then."""
     where = f"node = ? AND boot < ? ORDER BY boot DESC LIMIT {_NEIGHBOURS}"
     for row in tables.BOOT.read(db, where, (boot.kid, boot.boot)):
-        known = Boot.of_row(row).known_utc_ms()
-        if known is not None:
-            return known
+        known_ms = Boot.of_row(row).earliest_end_utc_ms()
+        if known_ms is not None:
+            return known_ms
     return EARLIEST_UTC_MS
 
 
 def _start_of_next(db: sqlite3.Connection, boot: Boot) -> int | None:
-    """When the nearest later boot with an anchor began."""
+    """The nearest later boot with an anchor had begun by then."""
     where = f"node = ? AND boot > ? ORDER BY boot LIMIT {_NEIGHBOURS}"
     for row in tables.BOOT.read(db, where, (boot.kid, boot.boot)):
-        anchor = Boot.of_row(row).anchor
-        if anchor is not None:
-            return anchor.utc_ms - anchor.boot_ms
+        known_ms = Boot.of_row(row).latest_start_utc_ms()
+        if known_ms is not None:
+            return known_ms
     return None

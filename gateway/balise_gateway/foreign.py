@@ -16,7 +16,7 @@ from struct import Struct
 from zlib import crc32
 
 from balise_gateway.boots import Boot
-from balise_gateway.clock import Clock, known_utc_ms
+from balise_gateway.clock import Clock, known_utc_ms, source_of
 from balise_gateway.dating import EARLIEST_UTC_MS
 from balise_gateway.journal import bodies, tables
 from balise_gateway.journal.tables import Row
@@ -276,7 +276,8 @@ class Foreign:
         utc_ms = known_utc_ms(self._clock)
         for boot in self._boots.values() if utc_ms is not None else ():
             uncertainty_ms = self._clock.uncertainty_ms()
-            boot.note_anchor(Anchor(boot.boot, self._clock.boot_ms(), utc_ms or 0, "gateway", uncertainty_ms))
+            source = source_of(self._clock)
+            boot.note_anchor(Anchor(boot.boot, self._clock.boot_ms(), utc_ms or 0, source, uncertainty_ms))
 
 
 def _manifest(device: Device, shape: Shape, time: Time) -> bytes:

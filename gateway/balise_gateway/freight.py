@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from balise_gateway import logs
+from balise_gateway.clock import Clock, GuidedClock
 from balise_gateway.hubs import Holding, Hub, Stored
 from balise_gateway.journal import Journal, tables
 from balise_gateway.log import event
-from balise_gateway.logs import Log
 
 
 class Freight(Protocol):
@@ -43,17 +43,20 @@ class Freight(Protocol):
 class Envelopes:
     """Whole envelopes, for a hub that answers what it holds. `origin` names this gateway in loss items."""
 
-    def __init__(self, hub: Hub, log: int, journal: Journal, origin: str) -> None:
-        self._hub, self._log, self._journal, self._origin = hub, log, journal, origin
+    def __init__(self, hub: Hub, log: int, journal: Journal, origin: str, clock: Clock) -> None:
+        self._hub, self._log, self._journal, self._origin, self._clock = hub, log, journal, origin, clock
         self._holding: Holding | None = None
 
     def next(self, limit: int) -> Sequence[Stored]:
         with self._journal.reading() as db:
-            holding = self._holding or Holding(Log.read(db, self._log).hub_next)
+            holding = self._holding or logs.holding(db, self._log)
             return logs.to_send(db, self._log, holding, self._hub.traits.batch_limit_bytes, limit)
 
     async def send(self, batch: Sequence[Stored]) -> int | None:
+        sent_boot_ms = self._clock.boot_ms()
         holding = await self._hub.deliver(batch)
+        if holding.utc_ms is not None and isinstance(self._clock, GuidedClock):
+            self._clock.note_hub(holding.utc_ms, sent_boot_ms)
         with self._journal.transaction() as db:
             if logs.note_holding(db, self._log, holding, self._origin):
                 event("the hub holds more than the journal", log=self._log, highest=holding.highest)

@@ -56,7 +56,7 @@ class Answers:
             raise HubUntrusted(f"the answer is not signed by this hub ({error}); is public_key right?") from error
         for found in answers:
             if self._is_for_us(found, nonce):
-                return Holding(found.next, found.ranges)
+                return Holding(found.next, found.ranges, found.utc_ms)
         raise HubUntrusted(f"signed answers, but none for this gateway, log {self._log} and this request")
 
     def _is_for_us(self, found: HubAnswer, nonce: bytes) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from balise_gateway.boots import Boots, Node
-from balise_gateway.clock import Clock, known_utc_ms
+from balise_gateway.clock import Clock, known_utc_ms, latest_utc_ms
 from balise_gateway.config import NodeSettings
 from balise_gateway.errors import JournalError
 from balise_gateway.foreign import Foreign, Way
@@ -214,7 +214,7 @@ class Intake:
     def _write(self) -> None:
         now_utc_ms = known_utc_ms(self._clock)
         with self._journal.transaction() as db:
-            self._sorter.write(db, self._batch, now_utc_ms)
+            self._sorter.write(db, self._batch, now_utc_ms, latest_utc_ms(self._clock))
         batch, self._batch = self._batch, Batch()
         for key, boot in batch.boots.items():
             boot.committed()

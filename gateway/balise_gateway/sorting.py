@@ -20,7 +20,7 @@ from balise_gateway.quality.qualifier import Qualifier
 from balise_gateway.unseal import Opened
 from balise_wire import cbor
 from balise_wire.errors import WireError
-from balise_wire.items import Anchor, Item, Loss, Manifest, Readings, unpack_item
+from balise_wire.items import Anchor, Item, Loss, Manifest, Readings, Visit, unpack_item
 
 MAX_REFUSED_KEPT = 1_000
 MAX_REFUSED_BYTES = 4_096
@@ -76,7 +76,7 @@ class Sorter:
         self._foreign, self._qualifier = foreign, qualifier
 
     def add(self, db: sqlite3.Connection, batch: Batch, opened: Opened) -> bool:
-        """Adds a new frame; returns whether it should be committed at once (it carries no readings).
+        """Adds a new frame; returns whether it should be committed at once: it carries a visit, or no readings.
 
         Raises WireError, with nothing changed, when its items do not fit together.
         """
@@ -86,14 +86,13 @@ class Sorter:
             raise WireError("malformed", opened.problem)
         self._check(db, opened, items)
         self._mark(batch, node, boot, opened)
-        readings = False
         for part, item in enumerate(items):
             if isinstance(item, Readings):
-                readings = True
                 self._add_readings(db, batch, opened, part, item)
             else:
                 self._add_other(batch, node, boot, item)
-        return not readings
+        kinds = {item.kind for item in items}
+        return Visit.kind in kinds or Readings.kind not in kinds
 
     def add_nonsense(self, db: sqlite3.Connection, batch: Batch, opened: Opened, why: str) -> None:
         """A frame of this node that cannot be used: it is held and acknowledged, and its loss is told."""
@@ -174,8 +173,11 @@ class Sorter:
         note_latest(self._nodes[kid], boot, item, columns)
         return (kid, boot, Readings.kind, columns.digest, None, len(item.times), cbor.encode(item.pack()))
 
-    def write(self, db: sqlite3.Connection, batch: Batch, now_utc_ms: int | None) -> None:
-        """Writes a batch inside a transaction. Called again with the same batch after a failure, it writes the same."""
+    def write(self, db: sqlite3.Connection, batch: Batch, now_utc_ms: int | None, latest_utc_ms: int | None) -> None:
+        """Writes a batch inside a transaction. Called again with the same batch after a failure, it writes the same.
+
+        It is now `now_utc_ms`, and not later than `latest_utc_ms`.
+        """
         tables.MANIFEST.put(db, batch.manifests.items())
         tables.BOOT_MANIFEST.put(db, batch.boot_manifests)
         tables.WAITING.put(db, batch.waiting)
@@ -188,7 +190,7 @@ class Sorter:
         tables.COUNTER.put(db, [("next_entry", first + len(entries))])
         late.flag(db, self._manifests, [*batch.verdicts.late, *self._foreign.verdicts.late])
         for boot in batch.boots.values():
-            boot.arrived_utc_ms = max(boot.arrived_utc_ms or 0, now_utc_ms or 0) or None
+            boot.arrived_utc_ms = None if latest_utc_ms is None else max(boot.arrived_utc_ms or 0, latest_utc_ms)
         tables.BOOT.put(db, [boot.row() for boot in batch.boots.values()])
         for kid in sorted(batch.new_boots):
             retire(db, batch.nodes[kid])

@@ -25,7 +25,7 @@ MAX_COUNT = 1_000  # pieces in one request
 
 def freight_of(hub: Hub | RowHub, log: int, journal: Journal, origin: str, clock: Clock) -> Freight:
     """What this hub takes of its log. `origin` names this gateway in loss items."""
-    return Rows(hub, log, journal, clock) if isinstance(hub, RowHub) else Envelopes(hub, log, journal, origin)
+    return Rows(hub, log, journal, clock) if isinstance(hub, RowHub) else Envelopes(hub, log, journal, origin, clock)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from balise_gateway import keys
+from balise_gateway.clock import UNKNOWN_MS
 from balise_gateway.daemon import Gateway
 from balise_gateway.errors import KeyFileError
 from balise_gateway.journal import open_to_read, tables
@@ -280,6 +281,30 @@ def test_the_page_escapes_what_comes_from_outside() -> None:
         assert "<script" not in html(document, english=english)  # type: ignore[arg-type]
 
 
+def test_the_hub_is_the_clock_of_a_gateway_that_has_none(tmp_path: Path) -> None:
+    """Rows of a node that knows no date, at a gateway that knows none, are dated by the hub's signed answers."""
+
+    async def scene() -> None:
+        async with station(tmp_path) as made:
+            made.clock.unsure_ms = UNKNOWN_MS  # the hub of this test reads the same clock, and believes it
+            node = AirNode()
+            sender = Sender(node)
+            sender.keep(node.hello())
+            sender.keep(node.row(60, since_boot=True))
+            await sender.run(made)
+            assert sender.acks[0].utc_ms is None
+            await until(lambda: made.gateway and made.gateway.status()["clock"]["source"] == "hub")  # type: ignore[index]
+            sender.keep(node.row(120, since_boot=True))
+            await sender.run(made)
+            assert sender.acks[-1].utc_ms == START_UTC_MS
+            sender.keep(node.anchor(130_000, START_UTC_MS, sender.acks[-1].uncertainty_ms))
+            await sender.run(made)
+            await until(lambda: len(made.rows_at_hub()) == 2)
+            assert made.rows_at_hub() == Counter({T0 - 70: 1, T0 - 10: 1})
+
+    played(scene)
+
+
 def test_the_page_over_http() -> None:
     document: dict[str, object] = {"nodes": [], "logs": [], "refused": {}, "journal": {"error": None}}
 
@@ -302,7 +327,7 @@ def test_the_page_is_served_beside_the_gateway(tmp_path: Path) -> None:
             assert "Station Balise" in (await client.get(f"http://127.0.0.1:{port}/")).text
             status = (await client.get(f"http://127.0.0.1:{port}/status.json")).json()
             assert status["running"] is True
-            assert status["clock"] == {"utc_ms": START_UTC_MS, "uncertainty_ms": 20}
+            assert status["clock"] == {"utc_ms": START_UTC_MS, "uncertainty_ms": 20, "source": "gateway"}
 
     played(scene)
 

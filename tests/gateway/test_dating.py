@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from balise_gateway import dating
+from balise_gateway.boots import DATED_MS
 from balise_wire.items import Anchor, Readings
 from gateway.closing_bench import OTHER_KEY, OTHER_NAME, Bench, bench
 from gateway.support import START_UTC_MS, AirNode, utc_rows
@@ -96,8 +97,8 @@ def test_a_bracket_is_as_wide_as_what_is_not_known(tmp_path: Path) -> None:
         b.take(node.hello(), node.anchor(10_000, START_UTC_MS + 5_010_000))
         b.close()
         (anchor,) = [item for item in b.items() if isinstance(item, Anchor)]
-        assert anchor.utc_ms - anchor.uncertainty_ms == (T0 + 600) * 1000
-        assert anchor.utc_ms + anchor.uncertainty_ms == START_UTC_MS + 5_000_000 - 300_000
+        assert anchor.utc_ms - anchor.uncertainty_ms == (T0 + 600) * 1000 - DATED_MS
+        assert anchor.utc_ms + anchor.uncertainty_ms == START_UTC_MS + 5_000_000 - 300_000 + 50  # as sure as the anchor
 
     bench(tmp_path, scene)
 

@@ -12,10 +12,10 @@ from balise_gateway.intake import ANSWER_REPEATS_AFTER_S, MANY_FRAMES, MAX_FRAME
 from balise_gateway.journal import Journal, tables
 from balise_gateway.sorting import MAX_REFUSED_PER_COMMIT
 from balise_wire.frames import Ack, open_ack
-from balise_wire.items import Anchor, Loss, Readings, Unknown
+from balise_wire.items import Anchor, Loss, Readings, Unknown, Visit
 from balise_wire.window import WINDOW
 from gateway.intake_bench import T0, Bench, bench
-from gateway.support import NAME, START_UTC_MS, AirNode, until
+from gateway.support import NAME, ROW, START_UTC_MS, AirNode, until
 
 
 def test_nothing_is_acknowledged_before_the_commit(tmp_path: Path) -> None:
@@ -45,6 +45,19 @@ def test_a_frame_without_readings_is_committed_at_once(tmp_path: Path) -> None:
         b.take(b.node.hello())
         await until(lambda: b.carrier.answers)
         assert b.acks() == [Ack(1, 1, 0, START_UTC_MS, 20)]
+
+    bench(tmp_path, scene)
+
+
+def test_a_visit_is_committed_at_once_also_beside_readings(tmp_path: Path) -> None:
+    async def scene(b: Bench) -> None:
+        b.take(b.node.hello())
+        await until(lambda: b.carrier.answers)
+        b.take(b.node.row(T0))
+        assert b.intake.pending == 1  # a row waits for others
+        b.take(b.node.frame(Readings(1, None, [T0 + 60], [[value] for value in ROW]), Visit({1: "a visit"})))
+        await until(lambda: b.intake.pending == 0)
+        assert [type(item).__name__ for item in b.items()] == ["Readings", "Readings", "Visit"]
 
     bench(tmp_path, scene)
 

@@ -40,10 +40,14 @@ class Stored:
 
 @dataclass(frozen=True)
 class Holding:
-    """What the hub says it holds of this log: all below `next_seq`, and the ranges (first, last) beyond."""
+    """What the hub says it holds of this log: all below `next_seq`, and the ranges (first, last) beyond.
+
+    `utc_ms`: what time it was at the hub, when a signed and fresh answer says so.
+    """
 
     next_seq: int
     ranges: tuple[tuple[int, int], ...] = ()
+    utc_ms: int | None = None
 
     def has(self, seq: int) -> bool:
         return seq < self.next_seq or any(first <= seq <= last for first, last in self.ranges)
