@@ -10,7 +10,7 @@ imports heavy libraries when it is used, not before.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, Protocol, runtime_checkable
 
 from balise_gateway.rows import HubRow
@@ -47,7 +47,7 @@ class Holding:
 
     next_seq: int
     ranges: tuple[tuple[int, int], ...] = ()
-    utc_ms: int | None = None
+    utc_ms: int | None = field(default=None, compare=False)
 
     def has(self, seq: int) -> bool:
         return seq < self.next_seq or any(first <= seq <= last for first, last in self.ranges)
