@@ -21,12 +21,13 @@ from balise_gateway.hubs import HubSettings
 from balise_gateway.quality import models
 from balise_gateway.quality.limits import LimitSettings
 from balise_gateway.quality.models import CorrectionSettings
+from balise_gateway.quality.neighbours import QualitySettings, Standing
 from balise_gateway.settings import Key, KeyDoc
 from balise_gateway.sources import SourceSettings
 from balise_wire.frames import FrameKeys
 
 NODE_URN = "urn:dev:"  # RFC 9039
-_SECTIONS = ("gateway", "ingest", "source", "node", "limit", "correction", "hub", "page")
+_SECTIONS = ("gateway", "quality", "ingest", "source", "node", "limit", "correction", "hub", "page")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,11 @@ class NodeSettings:
     site: Annotated[str | None, Key("nodes of one site stand side by side, and are checked against each other")] = None
 
     @property
+    def standing(self) -> Standing:
+        """Where it stands, for those beside it."""
+        return Standing(self.site, self.indoor, self.lat, self.lon)
+
+    @property
     def whereabouts(self) -> Site:
         """What grants need to know of it."""
         return Site(self.name, self.indoor, Place(self.lat, self.lon, self.height_m, self.commune))
@@ -109,6 +115,7 @@ class Config:
     nodes: tuple[NodeSettings, ...]
     limits: tuple[LimitSettings, ...]
     corrections: tuple[CorrectionSettings, ...]
+    quality: QualitySettings
     hubs: tuple[HubSettings, ...]
     page: PageSettings | None
     grants: Mapping[int, Grant] = field(default_factory=dict)  # by log; a log without one gets nothing
@@ -146,6 +153,7 @@ def parse(text: str, path: Path) -> Config:
         limits=tuple(
             settings.build(LimitSettings, entry, where, file) for where, entry in _entries(table, "limit", file)
         ),
+        quality=settings.build(QualitySettings, table.get("quality", {}), "quality", file),
         corrections=tuple(_with_files(each, path.parent) for each in _plugged(table, "correction", models, file)),
         hubs=tuple(_plugged(table, "hub", hubs, file)),
         page=settings.build(PageSettings, table["page"], "page", file) if "page" in table else None,
@@ -165,6 +173,7 @@ def key_table() -> dict[str, list[KeyDoc]]:
     table = {
         "gateway": settings.keys_of(GatewaySettings),
         "node": settings.keys_of(NodeSettings),
+        "quality": settings.keys_of(QualitySettings),
         "limit": settings.keys_of(LimitSettings),
         "page": settings.keys_of(PageSettings),
         "hub.grant": settings.keys_of(Grant),

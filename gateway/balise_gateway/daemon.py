@@ -27,6 +27,7 @@ from balise_gateway.journal.tables import HOME_LOG
 from balise_gateway.keeping import Bounds, Keeper
 from balise_gateway.log import event
 from balise_gateway.quality.limits import LimitTable
+from balise_gateway.quality.neighbours import neighbours
 from balise_gateway.quality.qualifier import Quality
 from balise_gateway.uplink import Uplink, freight_of
 from balise_wire.envelope import Signer
@@ -160,8 +161,9 @@ class _Parts:
         origin = f"balise/{self.signer.kid.hex()}"
         self.journal = Journal(config.gateway.data_dir, origin)
         found = [(each, plugins.load(sources, each.kind).Source(each, clock.boot_ms)) for each in config.sources]
-        sites = {FrameKeys(node.key).kid: node.site for node in config.nodes if node.site is not None}
-        self.quality = Quality(LimitTable(config.limits), config.corrections, sites)
+        standing = {FrameKeys(node.key).kid: node.standing for node in config.nodes}
+        beside = neighbours(standing, config.quality.neighbour_radius_m)
+        self.quality = Quality(LimitTable(config.limits), config.corrections, beside)
         self.intake = Intake(self.journal, config.nodes, clock, config.gateway.commit_s, found, self.quality)
         self.sites = {FrameKeys(node.key).kid: node.whereabouts for node in config.nodes}
         self.zone = ZoneInfo(config.gateway.time_zone)

@@ -48,6 +48,7 @@ class Batch:
     refused: list[tuple[str, str, bytes]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     verdicts: Verdicts = field(default_factory=Verdicts)
+    woken: dict[tuple[bytes, int, int, int], Entry] = field(default_factory=dict)  # have waited for their manifest
 
     def refuse(self, reason: str, source: str, data: bytes) -> None:
         """Keeps refused bytes (some of each commit, or garbage would wear out the card) and counts all."""
@@ -207,8 +208,12 @@ class Sorter:
             key = (kid, boot, number)
             for row in list(tables.WAITING.read(db, "node = ? AND boot = ? AND number = ? ORDER BY count, part", key)):
                 item = unpack_item(cbor.decode(row[-1]))
-                if columns is not None and isinstance(item, Readings) and len(item.columns) == len(columns.names):
+                woken = batch.woken.get((kid, boot, *row[2:4]))  # judged already, when this batch could not be written
+                if woken is not None:
+                    found.append(woken)
+                elif columns is not None and isinstance(item, Readings) and len(item.columns) == len(columns.names):
                     found.append(self._qualified(db, batch, (kid, boot), item, columns))
+                    batch.woken[kid, boot, row[2], row[3]] = found[-1]
                 else:
                     found.append(_loss_of_frame(self._nodes[kid], boot, row[2], "columns do not fit their manifest"))
             db.execute("DELETE FROM waiting WHERE node = ? AND boot = ? AND number = ?", key)

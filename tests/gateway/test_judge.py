@@ -2,6 +2,7 @@
 
 import itertools
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,17 @@ from hypothesis import strategies as st
 
 from balise_gateway.journal import tables
 from balise_gateway.manifests import Columns, witnessed
-from balise_gateway.quality import FAIL, SUSPECT
+from balise_gateway.quality import FAIL, MISSING, SUSPECT
+from balise_gateway.quality.gap import Rhythm
 from balise_gateway.quality.judge import Doubt, Judge, Verdicts
 from balise_gateway.quality.limits import LimitTable
+from balise_gateway.quality.neighbours import Standing, distance_m, neighbours
 from balise_wire import cbor
 from balise_wire.channels import channel
 from balise_wire.items import Manifest, Readings, unpack_item
+from gateway import test_foreign
 from gateway.intake_bench import T0, Bench, bench
-from gateway.support import ROW
+from gateway.support import ROW, played
 
 KID = b"n" * 8
 TEMPERATURE = 2  # its column in support.ROW
@@ -116,7 +120,7 @@ def test_frames_make_no_difference(rows: list[tuple[int, ...]], cuts: set[int]) 
 @pytest.mark.parametrize(("others", "told"), [([2_000, 2_010, 1_990], True), ([2_000, 2_010], False)])
 def test_neighbours_of_one_site(others: list[int], told: bool) -> None:
     kids = [bytes([number]) * 8 for number in range(4)]
-    judge = Judge(LimitTable(), dict.fromkeys(kids, "school"), deque())
+    judge = Judge(LimitTable(), {kid: [other for other in kids if other != kid] for kid in kids}, deque())
     columns, verdicts = columns_of("temperature"), Verdicts()
     for number, value in enumerate(others):
         judge.judge(kids[number], Readings(1, None, [T0 + number], [[value]]), columns, verdicts)
@@ -130,12 +134,64 @@ def test_neighbours_of_one_site(others: list[int], told: bool) -> None:
 
 
 def test_a_pair_of_dust_sensors() -> None:
-    judge = Judge(LimitTable(), {b"a": "wall", b"b": "wall"}, deque())
+    judge = Judge(LimitTable(), {b"a": [b"b"], b"b": [b"a"]}, deque())
     columns, verdicts = columns_of("pm2_5"), Verdicts()
     judge.judge(b"a", Readings(1, None, [T0], [[100]]), columns, verdicts)
     item = Readings(1, None, [T0 + 5], [[300]])
     judge.judge(b"b", item, columns, verdicts)
     assert (item.flags, verdicts.counts) == ({0: [[0, SUSPECT]]}, {"flag pair": 1})
+
+
+def test_missing_values_and_rows_are_counted() -> None:
+    judge, columns, verdicts = fresh(), columns_of("temperature", "pm2_5"), Verdicts()
+    times = [T0 + 60 * row + row % 2 for row in range(8)]
+    values: list[list[int | None]] = [[2_000, None, *[2_000] * 6], [100, None, None, *[100] * 5]]
+    judge.judge(KID, Readings(1, None, times, values), columns, verdicts)
+    assert verdicts.counts == {"flag missing": 3}
+    judge.judge(KID, Readings(1, None, [times[-1] + 600], [[2_000], [100]]), columns, verdicts)
+    assert verdicts.counts == {"flag missing": 3, "flag gap": 1}
+    assert judge.recent[-1] == Doubt(KID, "", None, times[-1] * 1_000, 9, MISSING, "gap")
+
+
+def test_a_device_that_speaks_when_something_changes_has_no_gaps() -> None:
+    rhythm = Rhythm(None)
+    assert list(rhythm.gaps([0, 5_000, 90_000, 91_000, 400_000, 401_000, 403_000, 2_000_000])) == []
+    steady = Rhythm(None)
+    assert list(steady.gaps([60_000 * row for row in range(7)])) == []
+    assert list(steady.gaps([60_000 * 5, 60_000 * 8])) == []  # one row may be lost, and a repeat is no row
+    assert list(Rhythm(None).gaps([*(60_000 * row for row in range(7)), 60_000 * 9])) == [(360_000, 2)]
+
+
+def test_who_stands_beside_whom() -> None:
+    out = Standing(None, False, 48.8566, 2.3522)
+    places = {
+        b"a": out,
+        b"b": replace(out, lat=48.8566 + 0.00044),  # 49 m north
+        b"c": replace(out, lon=2.3522 + 0.00070),  # 51 m east
+        b"d": replace(out, indoor=True),
+        b"e": replace(out, indoor=None),
+        b"f": Standing("school", True),
+        b"g": Standing("school"),
+        b"h": Standing("other"),
+    }
+    assert neighbours(places, 50.0) == {b"a": (b"b",), b"b": (b"a",), b"f": (b"g",), b"g": (b"f",)}
+    assert neighbours(places, 0.0) == {b"f": (b"g",), b"g": (b"f",)}
+    assert distance_m(0, 179.9999, 0, -179.9999) == pytest.approx(22.2, abs=0.1)
+
+
+def test_rows_of_foreign_devices_are_judged_too(tmp_path: Path) -> None:
+    async def scene() -> None:
+        b = test_foreign.Bench(tmp_path)
+        b.take(*(test_foreign.body(test_foreign.T0 + 60_000 * row, 20 + 4 * (row == 2)) for row in range(3)))
+        assert b.intake.commit()
+        b.take(test_foreign.body(test_foreign.T0 + 180_000, 20))
+        (item,) = b.readings()
+        assert item.columns[0] == [2_000, 2_000, 2_400, 2_000]
+        assert item.flags == {0: [[2, SUSPECT], [3, SUSPECT]]}  # up, and down again
+        assert tables.count(b.journal.db, "flag rate_of_change") == 2
+        b.crash()
+
+    played(scene)
 
 
 def test_a_late_flag_reaches_the_entry_that_waits(tmp_path: Path) -> None:

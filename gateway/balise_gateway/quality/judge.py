@@ -19,18 +19,23 @@ from balise_gateway import plugins
 from balise_gateway.manifests import Columns
 from balise_gateway.quality import FAIL, MISSING, NOT_EVALUATED, SUSPECT, checks, cross, gross_range, neighbour
 from balise_gateway.quality.checks import Check, Column
+from balise_gateway.quality.gap import Rhythm
 from balise_gateway.quality.limits import Limits, LimitTable
 from balise_wire.items import Readings
 
 MAX_REMEMBERED, MAX_RECENT = 20_000, 100
 AT_ONCE_MS = 600_000  # neighbours that measured within ten minutes measured the same air
 SENSOR, GROSS_RANGE, NEIGHBOUR, PAIR = "sensor", "gross_range", "neighbour", "pair"  # SENSOR: it says so itself
+MISSING_VALUE, GAP = "missing", "gap"
 
 _Found = tuple[str, int, int, int]  # reason, column, row, flag
 
 
 class Doubt(NamedTuple):
-    """Why one value is not believed, for people. `at_ms` is UTC when `boot` is None, else it counts from that boot."""
+    """Why one value is not believed, for people. `at_ms` is UTC when `boot` is None, else it counts from that boot.
+
+    Of a gap, `channel` is "", `at_ms` the last row before it, and `value` how many rows are missing.
+    """
 
     kid: bytes
     channel: str
@@ -106,16 +111,16 @@ def _least(limits: Sequence[float | None]) -> float:
 
 
 class Judge:
-    """Judges the rows of all nodes. `sites` says what stands at one place, by key id."""
+    """Judges the rows of all nodes. `beside` says who stands beside whom, by key id."""
 
-    def __init__(self, table: LimitTable, sites: Mapping[bytes, str], recent: deque[Doubt]) -> None:
+    def __init__(self, table: LimitTable, beside: Mapping[bytes, Sequence[bytes]], recent: deque[Doubt]) -> None:
         self.recent = recent
         self._undo: dict[tuple[bytes, str], _Memory | None] = {}
-        self._table, self._sites = table, dict(sites)
-        self._members = Counter(self._sites.values())
+        self._table, self._beside = table, dict(beside)
+        self._rhythms: dict[bytes, Rhythm] = {}
         self._plans: dict[bytes, _Plan] = {}
         self._memories: dict[tuple[bytes, str], _Memory] = {}
-        self._newest: dict[tuple[str, str], dict[bytes, tuple[int, float]]] = {}
+        self._newest: dict[str, dict[bytes, tuple[int, float]]] = {}  # by channel, of nodes that have neighbours
         self._checks: list[tuple[str, Check]] = [(kind, plugins.load(checks, kind)) for kind in plugins.kinds(checks)]
 
     def judge(self, kid: bytes, item: Readings, columns: Columns, verdicts: Verdicts) -> None:
@@ -142,10 +147,23 @@ class Judge:
                 else:
                     self._tell_late(Doubt(kid, name, item.boot, *column.before[row], flag, reason), verdicts)
         doubts += ((why, number, row, SUSPECT) for why, number, row in plan.cross.find(values))
-        if kid in self._sites and item.boot is None:
+        if kid in self._beside and item.boot is None:
             doubts += self._neighbours(kid, plan, times_ms, values)
         if doubts:
             self._tell(kid, item, columns, doubts, verdicts)
+        self._note_missing(kid, item, times_ms, verdicts)
+
+    def _note_missing(self, kid: bytes, item: Readings, times_ms: Sequence[int], verdicts: Verdicts) -> None:
+        """Counts values that are missing in their row (the wire says it by their absence), and rows that are."""
+        absent = sum(column.count(None) for column in item.columns if None in column)
+        if absent:
+            verdicts.counts[f"flag {MISSING_VALUE}"] += absent
+        rhythm = self._rhythms.get(kid)
+        if rhythm is None or rhythm.boot != item.boot:
+            rhythm = self._rhythms[kid] = Rhythm(item.boot)
+        for at_ms, rows in rhythm.gaps(times_ms):
+            self.recent.append(Doubt(kid, "", item.boot, at_ms, rows, MISSING, GAP))
+            verdicts.counts[f"flag {GAP}"] += 1
 
     def keep(self) -> None:
         """What is remembered now stays."""
@@ -187,25 +205,25 @@ class Judge:
     def _neighbours(
         self, kid: bytes, plan: _Plan, times_ms: Sequence[int], values: Sequence[Sequence[int | None]]
     ) -> list[_Found]:
-        site, found = self._sites[kid], []
+        found = []
         for number, name, near, factor in plan.near:
-            newest = self._newest.setdefault((site, name), {})
-            others = [told for other, told in newest.items() if other != kid]
+            newest = self._newest.setdefault(name, {})
+            others = [newest[other] for other in self._beside[kid] if other in newest]
             for row, value in enumerate(values[number]):
                 if value is None:
                     continue
                 around = [level for at_ms, level in others if abs(at_ms - times_ms[row]) <= AT_ONCE_MS]
-                reason = self._contradiction(site, name, value / factor, around, near / factor)
+                reason = self._contradiction(kid, name, value / factor, around, near / factor)
                 if reason:
                     found.append((reason, number, row, SUSPECT))
                 newest[kid] = (times_ms[row], value / factor)
         return found
 
-    def _contradiction(self, site: str, name: str, value: float, around: Sequence[float], near: float) -> str:
+    def _contradiction(self, kid: bytes, name: str, value: float, around: Sequence[float], near: float) -> str:
         """Why neighbours contradict this value; "" when they do not."""
         if neighbour.is_outlying(value, around, near):
             return NEIGHBOUR
-        is_pair = self._members[site] == 2 and len(around) == 1 and name.startswith("pm")
+        is_pair = len(self._beside[kid]) == len(around) == 1 and name.startswith("pm")
         return PAIR if is_pair and neighbour.disagree(value, around[0], near) else ""
 
     def _tell(self, kid: bytes, item: Readings, columns: Columns, doubts: Sequence[_Found], verdicts: Verdicts) -> None:

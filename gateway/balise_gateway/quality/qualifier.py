@@ -5,7 +5,7 @@ back, because their rows are handed in again when a commit failed. Leaves tests 
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from balise_gateway.manifests import Columns
 from balise_gateway.quality.corrections import Corrections
@@ -31,15 +31,15 @@ class Qualifier:
 
 
 class Quality:
-    """All of it. `sites`: what stands at one place, by key id."""
+    """All of it. `beside`: who stands beside whom, by key id."""
 
     def __init__(
         self,
         limits: LimitTable,
         corrections: Iterable[CorrectionSettings] = (),
-        sites: Mapping[bytes, str] | None = None,
+        beside: Mapping[bytes, Sequence[bytes]] | None = None,
     ) -> None:
         self.recent: deque[Doubt] = deque(maxlen=MAX_RECENT)
         self.corrections = Corrections(corrections)
-        self.nodes = Qualifier(Judge(limits, sites or {}, self.recent), self.corrections)
+        self.nodes = Qualifier(Judge(limits, beside or {}, self.recent), self.corrections)
         self.foreign = Qualifier(Judge(limits, {}, self.recent), self.corrections)
