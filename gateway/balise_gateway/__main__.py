@@ -7,6 +7,7 @@ would stay in memory for months. Leaves everything else to `daemon.py`.
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from balise_gateway.clock import SystemClock
 from balise_gateway.daemon import Gateway
 from balise_gateway.errors import ConfigError, KeyFileError, MissingExtra
 from balise_gateway.log import LOGGER
+from balise_gateway.operation.notify import Notify
 
 CONFIG_ERROR = 2
 
@@ -51,10 +53,17 @@ def _log_to_stderr() -> None:
 
 
 async def _run_until_signal(gateway: Gateway) -> None:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    stop, loop, notify = asyncio.Event(), asyncio.get_running_loop(), Notify(os.environ)
+
+    def end() -> None:
+        notify.say("STOPPING=1")
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await gateway.run(stop)
+        loop.add_signal_handler(number, end)
+    watch = loop.create_task(notify.keep_watch(gateway.is_well))
+    await gateway.run(stop, lambda: notify.say("READY=1", "STATUS=the journal is open"))
+    watch.cancel()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ so the same object runs on virtual time. Leaves every job to its own module.
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random, SystemRandom
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -60,8 +60,8 @@ class Gateway:
         ]
         self._parts: _Parts | None = None
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Runs until `stop` is set. Raises KeyFileError before anything is started."""
+    async def run(self, stop: asyncio.Event, on_ready: Callable[[], object] = lambda: None) -> None:
+        """Runs until `stop` is set; `on_ready` is called when it takes frames. Raises KeyFileError before that."""
         parts = self._parts = _Parts(self._config, self._clock, self._transport, self._dice)
         event("gateway starts", kid=parts.signer.kid.hex(), data_dir=self._config.gateway.data_dir)
         try:
@@ -69,6 +69,7 @@ class Gateway:
                 tasks = self._start_page(group, parts)
                 if await self._open(parts, stop):
                     tasks += self._start(group, parts)
+                    on_ready()
                     await stop.wait()
                     parts.intake.commit()
                     parts.tally.flush()
@@ -77,6 +78,10 @@ class Gateway:
         finally:
             self.release()
         event("gateway stopped")
+
+    def is_well(self) -> bool:
+        """Whether what waits for a commit will get one: a full disk is no reason to start anew, a lost timer is."""
+        return self._parts is None or not self._parts.intake.is_stuck
 
     def release(self) -> None:
         """Closes the files without another word: what the kernel does for a process that has died."""

@@ -4,6 +4,7 @@ Exception
   GatewayError
     ConfigError            the configuration file: file, key, choices
     KeyFileError           the signing key's file: permissions or length
+    InstallError           a step of the installation that could not be taken
     AccessError            the file with the keys to the API cannot be used
     MissingExtra           a library that an optional part needs is not installed
     JournalError
@@ -90,3 +91,7 @@ class HubUntrusted(HubError):
 
 class AccessError(GatewayError):
     """The file with the keys to the API cannot be used: nobody is let in."""
+
+
+class InstallError(GatewayError):
+    """A step of the installation that could not be taken; the text names it."""

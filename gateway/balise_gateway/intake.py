@@ -151,6 +151,11 @@ class Intake:
             self._answer_timer.cancel()
 
     @property
+    def is_stuck(self) -> bool:
+        """Frames wait, and no commit is planned for them."""
+        return self._batch.frames > 0 and self._timer is None
+
+    @property
     def pending(self) -> int:
         """Frames and foreign messages in memory, not yet on disk."""
         return self._batch.frames
