@@ -150,7 +150,7 @@ def _convert_table(value: object, where: str) -> dict[str, str]:
 
 def _convert_tables(value: object, section: type, where: str, file: str) -> dict[str, object]:
     """A dataclass per name, as in [hub.nodes."urn:dev:ops:b4115e-air-01"]."""
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not all(isinstance(entry, dict) for entry in value.values()):
         raise ConfigError(f"{file}: {where}: must be {_TABLES}")
     return {str(name): build(section, entry, f"{where}: {name}", file) for name, entry in value.items()}
 

@@ -135,7 +135,12 @@ def labels_of(row: HubRow, value: Value) -> Labels:
 def snappy_literals(data: bytes) -> bytes:
     """Snappy's block format without any copy: the length, then literals of up to 64 KiB."""
     blocks = [data[start : start + _LITERAL_BYTES] for start in range(0, len(data), _LITERAL_BYTES)]
-    return _varint(len(data)) + b"".join(b"\xf4" + struct.pack("<H", len(block) - 1) + block for block in blocks)
+    return _varint(len(data)) + b"".join(_literal_head(len(block)) + block for block in blocks)
+
+
+def _literal_head(size_bytes: int) -> bytes:
+    """The tag of a literal: its length in the tag up to 60, as some decoders insist on, else in two bytes after it."""
+    return bytes(((size_bytes - 1) << 2,)) if size_bytes <= 60 else b"\xf4" + struct.pack("<H", size_bytes - 1)
 
 
 def _time_series(labels: Labels, samples: dict[int, float]) -> bytes:

@@ -120,7 +120,8 @@ def parts_of(rows: Sequence[HubRow], nodes: Mapping[str, NodeAt], refused: dict[
             pin = int(given) if given else pin or PINS.get(model)
             if pin is None:
                 told = f'{value.channel} = "11"'
-                refused[index] = f'no X-PIN for the sensor {model!r}: add {told} to pins of [hub.nodes."{row.node}"]'
+                why = f'no X-PIN for the sensor {model!r}: add {told} to pins of [hub.nodes."{row.node}"]'
+                refused.setdefault(index, why)
                 continue
             text = f"{value.decimal.scaleb(power):f}"
             values.setdefault(pin, []).append({"value_type": word, "value": text})
