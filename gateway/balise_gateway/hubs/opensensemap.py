@@ -8,7 +8,8 @@ read: the uplink halves until it has found the row.
 A repeat is a second measurement. What the hub said yes to is not repeated after an outage; a kill between its answer
 and the journal's commit repeats the one batch in flight.
 
-Sources: sensebox/openSenseMap-API 953c476, tests 006-submit-measurements and 001-box; docs.opensensemap.org.
+Sources: sensebox/openSenseMap-API 953c476 (tests/006-submit-measurements; models/src/measurement/decoding: limit, times,
+ids of 24 hex digits, later of CUID2); docs.opensensemap.org.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,14 +29,14 @@ MAX_VALUES = 2_500
 class NodeAt:
     """[hub.nodes."<name of the node>"]: where its values go."""
 
-    box: Annotated[str, Key("the id of the senseBox, 24 hex digits")]
+    box: Annotated[str, Key("the id of the senseBox, 24 letters and digits")]
     token: Annotated[str, Key("the box's access token; empty when it asks for none")] = field(default="", repr=False)
     sensors: Annotated[dict[str, str], Key('the sensor id of each channel, such as pm2_5 = "5b4de0…"')]
 
     def problem(self) -> str | None:
         for name, text in {"box": self.box, **self.sensors}.items():
-            if len(text) != 24 or not all(letter in "0123456789abcdef" for letter in text):
-                return f"{name} = {text!r}: an id of openSenseMap has 24 hex digits in small letters"
+            if not (20 <= len(text) <= 32 and text.isascii() and text.isalnum() and text == text.lower()):
+                return f"{name} = {text!r}: an id of openSenseMap has 24 small letters and digits"
         return None
 
 

@@ -246,7 +246,7 @@ NODES = '[hub.nodes."urn:dev:ops:b4115e-air-01"]'
         ("[hub.nodes]\nbox = 3", "hub 1: nodes: must be one table per name, such as [hub.nodes."),
         (f"{NODES}\nboxx = 3", "unknown key 'boxx'; did you mean 'box'?"),
         (f"{NODES}\nbox = '{'5' * 24}'", "the key 'sensors' is missing"),
-        (f"{NODES}\nbox = '5'\nsensors = {{}}", "box = '5': an id of openSenseMap has 24 hex digits"),
+        (f"{NODES}\nbox = '5'\nsensors = {{}}", "box = '5': an id of openSenseMap has 24 small letters"),
         (f"{NODES}\nbox = '{'5' * 24}'\nsensors = {{ pm2_5 = 3 }}", "sensors: must be a table of name ="),
         ("nodes = 3", "hub 1: nodes: must be one table per name, such as [hub.nodes."),
     ],
