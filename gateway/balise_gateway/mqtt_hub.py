@@ -76,6 +76,7 @@ class Came:
 
     topic: str
     payload: bytes
+    retained: bool = False
     nonce: bytes | None = None
     words: dict[str, str] = field(default_factory=dict)
 
@@ -254,8 +255,8 @@ class _Session:
         soon = self._loop.call_soon_threadsafe  # connecting calls these from the thread that waits for the network
         client.on_socket_open = lambda _, __, sock: _unsaid(soon(self._listen, sock))
         client.on_socket_close = lambda _, __, sock: self._forget(sock)
-        client.on_socket_register_write = lambda c, _, sock: _unsaid(soon(self._loop.add_writer, sock, c.loop_write))
-        client.on_socket_unregister_write = lambda _, __, sock: _unsaid(soon(self._loop.remove_writer, sock))
+        client.on_socket_register_write = lambda _, __, sock: _unsaid(soon(self._wants_to_write, sock))
+        client.on_socket_unregister_write = lambda _, __, sock: _unsaid(self._loop.remove_writer(sock))
         return client
 
     def _listen(self, sock: Any) -> None:
@@ -263,6 +264,10 @@ class _Session:
             self._client.disconnect()
         elif sock.fileno() >= 0:
             self._loop.add_reader(sock, self._read, sock)
+
+    def _wants_to_write(self, sock: Any) -> None:
+        if sock.fileno() >= 0:
+            self._loop.add_writer(sock, self._client.loop_write)
 
     def _read(self, sock: Any) -> None:
         """All that has come: the event loop does not see what TLS has decrypted already."""
@@ -297,7 +302,8 @@ class _Session:
     def _on_message(self, _: Any, __: Any, message: "paho.MQTTMessage") -> None:
         told = message.properties
         words = dict(getattr(told, "UserProperty", ()) if told is not None else ())
-        came = Came(message.topic, bytes(message.payload), getattr(told, "CorrelationData", None), words)
+        nonce = getattr(told, "CorrelationData", None)
+        came = Came(message.topic, bytes(message.payload), message.retain, nonce, words)
         if not self._came.full():
             self._came.put_nowait(came)
 

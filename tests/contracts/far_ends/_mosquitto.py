@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import paho.mqtt.client as paho
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from balise_gateway.errors import HubAway, HubDenied, HubError, HubTooLarge
 from gateway.support import program
@@ -88,6 +91,10 @@ class Mosquitto:
             self._process.wait()
             self._process = None
 
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def freeze(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
@@ -103,10 +110,17 @@ class Listener:
         self._client.username_pw_set(USER, PASSWORD)
         self._client.on_message = self._on_message
         self._client.on_subscribe = lambda *_: self._up.set()
-        self._client.on_connect = lambda *_: self._client.subscribe("#", 1)
-        self._client.connect("127.0.0.1", port)
+        wanted = SubscribeOptions(qos=1, retainAsPublished=True, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+        self._client.on_connect = lambda *_: self._client.subscribe("#", options=wanted)
+        self._client.on_disconnect = lambda *_: self._up.clear()
+        self._client.reconnect_delay_set(1, 1)
+        self._client.connect("127.0.0.1", port, clean_start=False, properties=_lasting())
         self._client.loop_start()
         assert self._up.wait(PATIENCE_S)
+
+    @property
+    def is_up(self) -> bool:
+        return self._up.is_set()
 
     def settle(self) -> list[Heard]:
         """All that was accepted until now."""
@@ -161,6 +175,9 @@ class MqttFarEnd:
     def requests(self) -> int:
         return len(self.heard())
 
+    def listens(self) -> bool:
+        return self._listener is not None and self._listener.is_up
+
     def heard(self) -> list[Heard]:
         return self._heard if self._listener is None else self._listener.settle()
 
@@ -176,7 +193,8 @@ class MqttFarEnd:
         return found
 
     def captured(self) -> str:
-        return "".join(f"{message.topic}\n  {message.payload.decode()}\n" for message in self.heard())
+        marks = {False: "", True: " (retained)"}
+        return "".join(f"{m.topic}{marks[m.retained]}\n  {m.payload.decode()}\n" for m in self.heard())
 
     def close(self) -> None:
         self._mute()
@@ -193,6 +211,13 @@ class MqttFarEnd:
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.close()
+
+
+def _lasting() -> Any:
+    """A session that outlives a broker that is stopped and started again."""
+    properties: Any = Properties(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = 3600
+    return properties
 
 
 def documents(heard: list[Heard], topic: str) -> list[Any]:
