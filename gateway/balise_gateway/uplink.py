@@ -154,7 +154,11 @@ class Uplink:
 
     def _back_off_s(self) -> float:
         """Doubles with each failure; the jitter keeps a street's gateways from coming back all at once."""
-        full_s = min(self._patience.last_s, self._patience.first_s * 2.0 ** min(self.state.failures - 1, 16))
+        full_s = min(
+            self._patience.last_s,
+            self.settings.retry_s,
+            self._patience.first_s * 2.0 ** min(self.state.failures - 1, 16),
+        )
         return full_s * (0.5 + self._dice.random() / 2)
 
     async def _until_something_new(self) -> None:

@@ -27,6 +27,9 @@ class HubSettings:
     kind: Annotated[str, Key("which protocol it speaks")]
     log: Annotated[int, Key("the number of its log, never used for another hub", least=1, most=2**31)]
     batch_s: Annotated[float, Key("how often readings are closed into a signed envelope", least=0.01)] = DEFAULT_BATCH_S
+    retry_s: Annotated[
+        float, Key("the longest wait before a hub that is away is asked again; 1 where asking costs nothing", least=1.0)
+    ] = 300.0
     form: Annotated[Literal["rice", "array"], Key("columns as Rice bits (few bytes) or plain arrays")] = "rice"
 
 
