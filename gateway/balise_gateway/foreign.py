@@ -15,6 +15,8 @@ from operator import itemgetter
 from struct import Struct
 from zlib import crc32
 
+import cbor2
+
 from balise_gateway.boots import Boot
 from balise_gateway.clock import Clock, known_utc_ms, source_of
 from balise_gateway.dating import EARLIEST_UTC_MS
@@ -87,7 +89,7 @@ class Device:
         """What to remember. The number of rows stands where nodes have that of acknowledgements: it only rises."""
         seen = b"".join([_NAME.pack(name) for name in self.seen])
         told = {"kind": self.kind, "seen": seen, "utc_ms": self.latest_utc_ms, "values": list(self.latest.values())}
-        return (self.key, self.rows, self.top_boot, 0, self.rows, cbor.encode(told))
+        return (self.key, self.rows, self.top_boot, 0, self.rows, cbor2.dumps(told, canonical=True))
 
     def note_latest(self, item: Readings, columns: Columns) -> None:
         """Remembers the newest value of each channel, for people."""

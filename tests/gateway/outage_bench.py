@@ -33,7 +33,7 @@ class Outage:
 
 def outage(folder: Path, messages: int = MESSAGES, rate_per_s: float = RATE_PER_S) -> Outage:
     """No hub until all messages are acknowledged; a SIGKILL after half of them, and a start at once."""
-    stand = Stand(folder, gateway_keys="home_batch_s = 10", hub_keys="batch_s = 1\nretry_s = 1")
+    stand = Stand(folder, gateway_keys="home_batch_s = 10", hub_keys="batch_s = 5\nretry_s = 1")
     try:
         began = stand.start_gateway()
         devices = stand.publishing(Load(stand.port, DEVICES, messages, rate_per_s))

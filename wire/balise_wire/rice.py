@@ -34,10 +34,11 @@ def encode(values: list[int | None]) -> bytes | None:
     bits += bin(64 + len(digits))[3:] + digits[1:]
     if len(present) == 1:
         return _to_bytes(bits)
-    us = [_zigzag(present[i] - present[i - 1]) for i in range(1, len(present))]
+    deltas = [present[i] - present[i - 1] for i in range(1, len(present))]
+    us = [2 * delta if delta >= 0 else -2 * delta - 1 for delta in deltas]  # zigzag, without a call for each value
     k, cost = _best_k(us, _ESCAPED_BITS * len(us) + 1)
     predictor = "1"
-    from_first = [_zigzag(value - first) for value in present[1:]]
+    from_first = [2 * (value - first) if value >= first else 2 * (first - value) - 1 for value in present[1:]]
     other_k, other_cost = _best_k(from_first, cost)
     if other_cost < cost:
         us, k, cost, predictor = from_first, other_k, other_cost, "0"
