@@ -28,6 +28,7 @@ HUB_SEED = b"h" * 32
 PREFIX = "urn:dev:ops:b4115e-"
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 LOOK_S = 0.05
+BLOCK_BYTES = 512  # what getrusage(2) counts in
 HubRow = tuple[str, int, tuple[int | None, ...]]
 
 CONFIG = """
@@ -87,9 +88,10 @@ class Cost:
 class Stand:
     """One gateway with its hub, laid out under `folder`."""
 
-    def __init__(self, folder: Path, *, gateway_keys: str = "", hub_keys: str = "") -> None:
+    def __init__(self, folder: Path, *, gateway_keys: str = "", hub_keys: str = "", relayed: bool = False) -> None:
         self.folder = folder
-        self.port, self.hub_port = free_ports(2)
+        self.port, self.hub_port, behind = free_ports(3)
+        self.real_hub_port = behind if relayed else self.hub_port
         self.signer = keys.load_or_make(folder / "data")
         text = CONFIG.format(
             folder=folder,
@@ -132,13 +134,17 @@ class Stand:
         self.gateway.kill()
         self.gateway.wait()
 
-    def stop_gateway(self) -> None:
+    def stop_gateway(self) -> Cost:
+        """Ends it cleanly; returns all that it has used."""
         assert self.gateway is not None
         self.gateway.send_signal(signal.SIGTERM)
-        assert self.gateway.wait() == 0
+        _, status, used = os.wait4(self.gateway.pid, 0)
+        self.gateway.returncode = os.waitstatus_to_exitcode(status)
+        assert self.gateway.returncode == 0
+        return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, used.ru_oublock * BLOCK_BYTES)
 
     def start_hub(self) -> None:
-        words = [sys.executable, __file__, str(self.folder), str(self.hub_port)]
+        words = [sys.executable, __file__, str(self.folder), str(self.real_hub_port)]
         self.hub = subprocess.Popen(words, stderr=self._log, stdout=self._log)
 
     def stop_hub(self) -> None:

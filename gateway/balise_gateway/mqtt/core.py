@@ -20,7 +20,7 @@ KEEP_ALIVE_FACTOR = 1.5  # section 3.1.2.10
 MAX_SUBSCRIPTIONS = 16
 USUAL_WINDOW = 20  # what paho and mosquitto send, unless told otherwise, before they wait for the first PUBACK
 NEARLY_FULL = 16
-LEISURE_S = 0.5  # a client that waits for its PUBACK sends on sooner than that
+LEISURE_S = 0.05  # a client that waits for its PUBACK sends on sooner than that
 BURST_S = 2.0  # how much of its rate a connection may send at once
 
 Authenticate = Callable[[str | None, bytes | None], bool]
