@@ -148,7 +148,7 @@ def parse(text: str, path: Path) -> Config:
     config = Config(
         file=file,
         gateway=_placed(gateway, path.parent),
-        ingests=tuple(_plugged(table, "ingest", ingests, file)),
+        ingests=tuple(_with_files(each, path.parent) for each in _plugged(table, "ingest", ingests, file)),
         nodes=tuple(settings.build(NodeSettings, entry, where, file) for where, entry in _entries(table, "node", file)),
         limits=tuple(
             settings.build(LimitSettings, entry, where, file) for where, entry in _entries(table, "limit", file)

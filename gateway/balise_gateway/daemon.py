@@ -242,5 +242,5 @@ def _hub_state(uplink: Uplink) -> dict[str, object]:
     return {"error": state.error, "failures": state.failures, "answers": state.answers}
 
 
-async def _real_listen(factory: Any, host: str, port: int) -> asyncio.Server:
-    return await asyncio.get_running_loop().create_server(factory, host, port)
+async def _real_listen(factory: Any, host: str, port: int, **options: Any) -> asyncio.Server:
+    return await asyncio.get_running_loop().create_server(factory, host, port, **options)

@@ -20,6 +20,7 @@ import cbor2
 from balise_gateway.boots import Boot
 from balise_gateway.clock import Clock, known_utc_ms, source_of
 from balise_gateway.dating import EARLIEST_UTC_MS
+from balise_gateway.ingests import AGAIN, OLD
 from balise_gateway.journal import bodies, tables
 from balise_gateway.journal.tables import Row
 from balise_gateway.manifests import ARRIVAL, WITNESSED, Columns, columns_of
@@ -158,16 +159,17 @@ class Foreign:
         """A device that the journal remembers."""
         self.devices[row[0]] = Device.of_row(row)
 
-    def take(self, gathered: Gathered, way: Way, address: str, data: bytes, again: bool) -> bool:
+    def take(self, gathered: Gathered, way: Way, address: str, data: bytes, marks: int) -> bool:
         """Adds the rows of one message; returns whether there was anything new. Raises SourceError, nothing changed.
 
-        `again`: its carrier says that it may have brought this message before.
+        `marks` are those of its ingest. A row without a time of its own is not added when it is OLD: who knows when.
         """
         heard = way.source.read(address, data)
         devices = [way.devices.get(row.device) or self._device(way, row.device) for row in heard]
-        crc, new = crc32(data), not heard
+        crc, new, again = crc32(data), not heard, bool(marks & AGAIN)
         for number, row in enumerate(heard):
-            new = self._add(gathered, devices[number], row, crc + number, again) or new
+            if not marks & OLD or row.utc_ms is not None:
+                new = self._add(gathered, devices[number], row, crc + number, again) or new
         return new
 
     def _add(self, gathered: Gathered, device: Device, row: Heard, crc: int, again: bool) -> bool:

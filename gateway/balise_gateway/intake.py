@@ -19,7 +19,7 @@ from balise_gateway.clock import Clock, known_utc_ms, latest_utc_ms
 from balise_gateway.config import NodeSettings
 from balise_gateway.errors import JournalError
 from balise_gateway.foreign import Foreign, Way
-from balise_gateway.ingests import AGAIN, SOON, UP_FILTER, Ingest, Token
+from balise_gateway.ingests import SOON, UP_FILTER, Ingest, Token
 from balise_gateway.journal import Journal, tables
 from balise_gateway.log import event
 from balise_gateway.manifests import Manifests
@@ -180,7 +180,7 @@ class Intake:
         """A message that a source wants."""
         batch = self._batch
         try:
-            new = self.foreign.take(batch.foreign, way, source, data, bool(marks & AGAIN))
+            new = self.foreign.take(batch.foreign, way, source, data, marks)
         except SourceError as error:
             batch.refuse(error.reason, source, data)
             return

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from balise_gateway import plugins, settings, sources
 from balise_gateway.config import parse
 from balise_gateway.foreign import Foreign, Gathered, Way
+from balise_gateway.quality.limits import LimitTable
+from balise_gateway.quality.qualifier import Quality
 from balise_gateway.sources import INT32_HIGH, INT32_LOW, Heard, Source, SourceError, SourceSettings
 from gateway.support import FakeClock
 
@@ -126,7 +128,7 @@ def test_whatever_comes_is_rows_or_a_reason(kind: str) -> None:
 def _check(source: Source, address: str, body: bytes) -> None:
     way, gathered = Way("kind", "urn:dev:", source), Gathered()
     try:
-        Foreign([], FakeClock()).take(gathered, way, address, body, False)
+        Foreign([], FakeClock(), Quality(LimitTable()).foreign).take(gathered, way, address, body, 0)
     except SourceError:
         return
     for rows in gathered.values():

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from balise_gateway.ingests import AGAIN, SOON
 from balise_gateway.mqtt import packets
-from balise_gateway.mqtt.core import BURST_S, CONNECT_WITHIN_S, MAX_SUBSCRIPTIONS, Limits, Message, ServerConnection
+from balise_gateway.mqtt.core import (
+    BURST_S,
+    CONNECT_WITHIN_S,
+    MAX_SUBSCRIPTIONS,
+    RETAINED,
+    Doors,
+    Limits,
+    Message,
+    ServerConnection,
+)
 from gateway.mqtt_bytes import connect, packet, publish, subscribe, text
 
 LIMITS = Limits(max_packet_bytes=1_000, max_in_flight=3, rate_per_s=100.0)
@@ -20,7 +29,7 @@ def anyone(user: str | None, password: bytes | None) -> bool:
 
 
 def opened(limits: Limits = LIMITS) -> ServerConnection:
-    core = ServerConnection(limits, anyone, 0.0)
+    core = ServerConnection(limits, Doors(anyone), 0.0)
     core.receive(connect(), 0.0)
     assert core.outgoing == ACCEPTED
     core.outgoing.clear()
@@ -51,11 +60,13 @@ def test_qos_0_needs_no_answer() -> None:
 
 def test_retained_and_repeated_are_messages_like_others() -> None:
     core = opened()
-    assert core.receive(publish(packet_id=1, flags=0x08 | 0x01), 0.0) == [Message("t", b"p", 1, AGAIN | SOON)]
+    assert core.receive(publish(packet_id=1, flags=0x08 | 0x01), 0.0) == [
+        Message("t", b"p", 1, AGAIN | SOON | RETAINED)
+    ]
 
 
 def test_bytes_one_by_one() -> None:
-    core = ServerConnection(LIMITS, anyone, 0.0)
+    core = ServerConnection(LIMITS, Doors(anyone), 0.0)
     found = []
     for byte in connect() + publish(packet_id=1) + subscribe(2, "a/#") + b"\xc0\x00" + publish("x", b"y" * 300):
         found += core.receive(bytes((byte,)), 0.0)
@@ -91,7 +102,7 @@ def test_a_message_for_the_client() -> None:
 
 
 def test_a_will_is_read_and_forgotten() -> None:
-    core = ServerConnection(LIMITS, anyone, 0.0)
+    core = ServerConnection(LIMITS, Doors(anyone), 0.0)
     core.receive(connect(flags=0x02 | 0x04 | 0x08 | 0x20, rest=text("will/topic") + text("gone")), 0.0)
     assert core.outgoing == ACCEPTED
     assert not core.wants("will/topic")
@@ -105,7 +116,7 @@ def test_login() -> None:
         return password == b"right"
 
     for password, code in ((b"right", packets.ACCEPTED), (b"wrong", packets.NOT_AUTHORISED)):
-        core = ServerConnection(LIMITS, allow, 0.0)
+        core = ServerConnection(LIMITS, Doors(allow), 0.0)
         rest = text("air-01") + text(password.decode())
         core.receive(connect(flags=0xC2, rest=rest) + publish(), 0.0)
         assert core.outgoing == packets.connack(code)
@@ -155,14 +166,14 @@ CLOSES = {
 @pytest.mark.parametrize("case", CLOSES)
 def test_closes_for_a_named_reason(case: str) -> None:
     data, reason = CLOSES[case]
-    core = ServerConnection(LIMITS, anyone, 0.0)
+    core = ServerConnection(LIMITS, Doors(anyone), 0.0)
     core.receive(data, 0.0)
     assert core.closed == reason
     assert core.receive(publish(), 0.0) == []  # nothing is taken after the end
 
 
 def test_refusals_that_have_a_code_say_it() -> None:
-    core = ServerConnection(LIMITS, anyone, 0.0)
+    core = ServerConnection(LIMITS, Doors(anyone), 0.0)
     core.receive(connect().replace(b"MQTT\4", b"MQTT\5"), 0.0)
     assert core.outgoing == packets.connack(packets.BAD_PROTOCOL)
 
@@ -197,7 +208,7 @@ def test_too_fast_a_client_is_slowed() -> None:
 
 
 def test_silence_has_a_limit() -> None:
-    core = ServerConnection(LIMITS, anyone, 5.0)
+    core = ServerConnection(LIMITS, Doors(anyone), 5.0)
     assert core.deadline_s == 5.0 + CONNECT_WITHIN_S
     core.receive(connect(keep_alive_s=60), 6.0)
     assert core.deadline_s == 6.0 + 90.0
@@ -206,7 +217,7 @@ def test_silence_has_a_limit() -> None:
 
 
 def test_no_keep_alive_no_limit() -> None:
-    core = ServerConnection(LIMITS, anyone, 0.0)
+    core = ServerConnection(LIMITS, Doors(anyone), 0.0)
     core.receive(connect(keep_alive_s=0), 0.0)
     assert core.deadline_s is None
 
@@ -221,7 +232,7 @@ def test_nothing_that_arrives_raises(parts: list[bytes], data: st.DataObject) ->
     """Arbitrary bytes between real packets, cut anywhere: a reason, bounded memory, never an exception."""
     stream = b"".join(parts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
-    core = ServerConnection(LIMITS, anyone, 0.0)
+    core = ServerConnection(LIMITS, Doors(anyone), 0.0)
     taken = 0
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         taken += len(core.receive(stream[start:end], 1.0))
@@ -236,7 +247,7 @@ def test_nothing_that_arrives_raises(parts: list[bytes], data: st.DataObject) ->
 def test_where_a_stream_is_cut_does_not_matter(parts: list[bytes], size: int) -> None:
     stream = b"".join(parts)
     limits = Limits(max_packet_bytes=1_000, max_in_flight=100, rate_per_s=1e9)
-    whole, cut = (ServerConnection(limits, anyone, 0.0) for _ in range(2))
+    whole, cut = (ServerConnection(limits, Doors(anyone), 0.0) for _ in range(2))
     expected = whole.receive(stream, 0.0)
     assert _in_pieces(cut, stream, size) == expected
     assert (cut.outgoing, cut.closed) == (whole.outgoing, whole.closed)

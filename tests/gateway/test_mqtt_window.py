@@ -1,7 +1,7 @@
 """How a connection learns when its client waits: soon for those that do, and no commit for those that do not."""
 
 from balise_gateway.ingests import SOON
-from balise_gateway.mqtt.core import LEISURE_S, NEARLY_FULL, USUAL_WINDOW, Limits, ServerConnection
+from balise_gateway.mqtt.core import LEISURE_S, NEARLY_FULL, USUAL_WINDOW, Doors, Limits, ServerConnection
 from gateway.mqtt_bytes import connect, publish
 
 MANY = 200
@@ -12,7 +12,7 @@ class Client:
 
     def __init__(self) -> None:
         self.now_s = 0.0
-        self.core = ServerConnection(Limits(max_in_flight=MANY), lambda user, password: True, 0.0)
+        self.core = ServerConnection(Limits(max_in_flight=MANY), Doors(lambda user, password: True), 0.0)
         self.core.receive(connect(), 0.0)
         self._next_id = 1
         self._flying: list[int] = []

@@ -68,10 +68,9 @@ def trickle(folder: Path, for_s: float = FOR_S) -> Trickle:
         stand.start_hub()
         before = stand.start_gateway()
         devices = stand.publishing(Load(stand.port, DEVICES, messages, RATE_PER_S, live=True))
-        time.sleep(for_s)
+        assert devices.wait() == 0
         first = stand.stop_gateway()
         again = stand.start_gateway()
-        assert devices.wait() == 0
         stand.wait_for(messages)
         time.sleep(1)
         second = stand.cost()

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from balise_gateway.mqtt.core import Limits, Message
+from balise_gateway.mqtt.core import Doors, Limits, Message
 from balise_gateway.mqtt.listener import Listener, Token
 from balise_wire.frames import Ack, Frame, FrameKeys, open_frame, seal_ack
 from balise_wire.items import Anchor, Loss, Manifest, Readings
@@ -63,7 +63,7 @@ class Peer:
         self._waiting: list[Token] = []
         self._to_answer: set[int] = set()
         self._commit: asyncio.TimerHandle | None = None
-        self.listener = Listener(Limits(), self._knows, self._take, max_connections=8)
+        self.listener = Listener(Limits(), Doors(self._knows), self._take, max_connections=8)
 
     def _knows(self, user: str | None, password: bytes | None) -> bool:
         return user == self.user and password == self.password.encode()

@@ -13,8 +13,10 @@ from typing import Any, Protocol
 UP_FILTER = "balise/v1/n/+/up"
 
 Token = Any  # whatever an ingest needs to acknowledge one message to its carrier
-AGAIN, SOON = 1, 2  # marks of a message: it may have come before; its sender can send no more until it is released
-Listen = Callable[[Callable[[], Any], str, int], Awaitable[Any]]
+# Marks of a message: it may have come before; its sender can send no more until it is released; a broker has kept it
+# for who comes later, so it is of some time ago.
+AGAIN, SOON, OLD = 1, 2, 4
+Listen = Callable[..., Awaitable[Any]]  # (protocol factory, host, port), and ssl=context where TLS is spoken
 
 
 class Take(Protocol):
@@ -36,7 +38,7 @@ class Ingest(Protocol):
 
         Each message is handed over as `take(self, source, data, token, marks)`: `source` says where it came from (a
         topic; or "/", a path and a query), `token` is whatever `release` needs, or None when this carrier has nothing
-        to acknowledge, `marks` is AGAIN and SOON, where they hold. `take` never waits.
+        to acknowledge, `marks` is AGAIN, SOON and OLD, where they hold. `take` never waits.
         When cancelled it closes its connections, and acknowledges nothing more.
         """
         ...

@@ -6,7 +6,9 @@ Leaves protocols to the kinds.
 import asyncio
 import hashlib
 import hmac
+import ssl
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from balise_gateway.ingests import Listen
@@ -17,18 +19,34 @@ NOBODY = 'nobody could connect: give [ingest.users] name = "password", or set an
 
 
 async def open_port(
-    listen: Listen, factory: Callable[[], Any], host: str, port: int, waiting: Callable[[str], None]
+    listen: Listen,
+    factory: Callable[[], Any],
+    host: str,
+    port: int,
+    waiting: Callable[[str], None],
+    certificate: tuple[Path, Path] | None = None,
 ) -> tuple[asyncio.Server, int]:
-    """(server, its port), as soon as the port is free and the address is there; `waiting` is told why it is not."""
+    """(server, its port), as soon as port, address and certificate can be used; `waiting` is told why they cannot."""
     while True:
         try:
-            server: asyncio.Server = await listen(factory, host, port)
+            options = {} if certificate is None else {"ssl": tls_context(*certificate)}
+            server: asyncio.Server = await listen(factory, host, port, **options)
         except OSError as error:
             waiting(f"cannot listen: {error.strerror or error}")
             event("ingest cannot listen", where=f"{host}:{port}", why=error.strerror or error)
             await asyncio.sleep(RETRY_S)
             continue
         return server, _port_of(server, port)
+
+
+def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """What a server needs to speak TLS 1.2 or newer. Raises OSError."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:  # ssl.SSLError is one
+        raise OSError(f"{certificate} and {key}: {error.strerror or error}") from error
+    return context
 
 
 class Logins:

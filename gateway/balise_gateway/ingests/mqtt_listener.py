@@ -8,14 +8,16 @@ gateway and to nobody else, and subscribers get what the gateway sends. Leaves p
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 from balise_gateway.ingests import Listen, Take, Token, down_topic
 from balise_gateway.ingests._port import NOBODY, Logins, open_port
 from balise_gateway.log import event
-from balise_gateway.mqtt.core import Limits, Message
+from balise_gateway.mqtt.core import RETAINED, Doors, Limits, Message
 from balise_gateway.mqtt.listener import Listener
 from balise_gateway.mqtt.listener import Token as MqttToken
+from balise_gateway.mqtt.topics import valid_filter
 from balise_gateway.settings import Key
 
 
@@ -30,9 +32,15 @@ class Settings:
         field(default_factory=dict, repr=False)
     )
     anonymous: Annotated[bool, Key("let nodes in without a name; frames are sealed, floods are not")] = False
+    topics: Annotated[dict[str, str], Key("[ingest.topics]: which filters a user may publish to; others any")] = field(
+        default_factory=dict
+    )
+    tls_certificate: Annotated[Path | None, Key("a PEM file with the certificate and its chain: speak TLS")] = None
+    tls_key: Annotated[Path | None, Key("the PEM file with the certificate's key")] = None
     max_packet_bytes: Annotated[int, Key("the largest MQTT packet", least=256, most=1_048_576)] = 65_536
     max_in_flight: Annotated[int, Key("unacknowledged messages per connection", least=1, most=65_535)] = 1_024
     max_connections: Annotated[int, Key("connections at once", least=1, most=10_000)] = 256
+    max_waiting: Annotated[int, Key("unacknowledged messages of all connections", least=1, most=16_000)] = 8_192
     rate_per_s: Annotated[float, Key("messages per second and connection; faster clients are slowed", least=1.0)] = (
         1_000.0
     )
@@ -43,9 +51,15 @@ class Settings:
         return self.host, self.port
 
     def problem(self) -> str | None:
-        if self.users or self.anonymous:
-            return None
-        return NOBODY
+        if not self.users and not self.anonymous:
+            return NOBODY
+        if (self.tls_certificate is None) is not (self.tls_key is None):
+            return "tls_certificate and tls_key belong together: give both, or none"
+        stranger = next((user for user in self.topics if user not in self.users), None)
+        if stranger is not None:
+            return f"topics: {stranger} is not one of the users"
+        wrong = [text for texts in self.topics.values() for text in texts.split() if not valid_filter(text)]
+        return f"topics: {wrong[0]!r} is not a topic filter" if wrong else None
 
 
 class Ingest:
@@ -54,8 +68,9 @@ class Ingest:
     def __init__(self, settings: Settings, listen: Listen) -> None:
         self._settings, self._listen = settings, listen
         limits = Limits(settings.max_packet_bytes, settings.max_in_flight, settings.rate_per_s)
-        logins = Logins(settings.users, settings.anonymous)
-        self._listener = Listener(limits, logins.allow, self._pass_on, settings.max_connections)
+        allowed = {user: tuple(texts.split()) for user, texts in settings.topics.items()}
+        doors = Doors(Logins(settings.users, settings.anonymous).allow, lambda user: allowed.get(user or ""))
+        self._listener = Listener(limits, doors, self._pass_on, settings.max_connections, settings.max_waiting)
         self._take: Take | None = None
         self._state, self._port = "starting", settings.port
 
@@ -89,8 +104,11 @@ class Ingest:
     async def _open(self) -> asyncio.Server:
         """Listens, as soon as the port is free and the address is there."""
         settings = self._settings
+        certificate = None
+        if settings.tls_certificate is not None and settings.tls_key is not None:
+            certificate = settings.tls_certificate, settings.tls_key
         server, self._port = await open_port(
-            self._listen, self._listener.connect, settings.host, settings.port, self._waits
+            self._listen, self._listener.connect, settings.host, settings.port, self._waits, certificate
         )
         self._state = "up"
         event("ingest listens", kind=settings.kind, host=settings.host, port=self._port)
@@ -101,4 +119,4 @@ class Ingest:
 
     def _pass_on(self, message: Message, token: MqttToken | None) -> None:
         if self._take is not None:
-            self._take(self, message.topic, message.payload, token, message.marks)
+            self._take(self, message.topic, message.payload, token, message.marks & ~RETAINED)

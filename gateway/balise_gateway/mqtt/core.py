@@ -1,12 +1,12 @@
 """One MQTT 3.1.1 connection at the server's end, without any I/O: bytes in, messages out, bytes to send.
 
 Promises: no input raises; garbage closes this connection with a named reason; what is held in memory is bounded by
-`Limits`; a PUBLISH of QoS 1 is acknowledged by `committed` and by nothing else. Wills and retained flags are read and
-ignored, subscriptions get QoS 0. Leaves sockets, time-outs and take-overs to `listener.py`.
+`Limits`; a PUBLISH of QoS 1 is acknowledged by `committed` and by nothing else. Wills are read and ignored,
+subscriptions get QoS 0. Leaves sockets, time-outs, take-overs and retained messages to `listener.py`.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,9 +21,17 @@ MAX_SUBSCRIPTIONS = 16
 USUAL_WINDOW = 20  # what paho and mosquitto send, unless told otherwise, before they wait for the first PUBACK
 NEARLY_FULL = 16
 LEISURE_S = 0.05  # a client that waits for its PUBACK sends on sooner than that
+RETAINED = 8  # a mark of a message: to be kept for who subscribes later
 BURST_S = 2.0  # how much of its rate a connection may send at once
 
 Authenticate = Callable[[str | None, bytes | None], bool]
+
+
+class Doors(NamedTuple):
+    """Who may come in, and which topic filters a user may publish to (None: anything)."""
+
+    authenticate: Authenticate
+    topics_of: Callable[[str | None], Sequence[str] | None] = lambda user: None
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class Limits:
 
 
 class Message(NamedTuple):
-    """One PUBLISH; `packet_id` is None for QoS 0, else it waits for `committed`. `marks`: AGAIN and SOON."""
+    """One PUBLISH; `packet_id` is None for QoS 0, else it waits for `committed`. `marks`: AGAIN, SOON, RETAINED."""
 
     topic: str
     payload: bytes
@@ -47,8 +55,8 @@ class Message(NamedTuple):
 class ServerConnection:
     """The state of one connection. `closed` is None while it may go on, else the reason why it must end."""
 
-    def __init__(self, limits: Limits, authenticate: Authenticate, now_s: float) -> None:
-        self.limits, self._authenticate = limits, authenticate
+    def __init__(self, limits: Limits, doors: Doors, now_s: float) -> None:
+        self.limits, self._doors = limits, doors
         self.user: str | None = None
         self.client_id: str | None = None  # known from CONNECT on
         self.closed: str | None = None
@@ -58,11 +66,14 @@ class ServerConnection:
         self._buffer = bytearray()
         self._exact: set[str] = set()
         self._wild: set[str] = set()
+        self._new_filters: list[str] = []
         self._keep_alive_s = 0
         self._opened_s = self._heard_s = self._filled_s = now_s
         self._tokens = limits.rate_per_s * BURST_S
         self._full_at = 1  # with so many in flight, the client is held to be waiting
         self._released, self._released_s = False, math.inf
+        self._allowed: Sequence[str] | None = None
+        self.denied = 0  # messages to topics that this user may not publish to
         self._names: dict[bytes, str] = {}  # topics that this client has used
 
     def receive(self, data: bytes, now_s: float) -> list[Message]:
@@ -104,9 +115,14 @@ class ServerConnection:
         """Has the client subscribed to this topic?"""
         return topic in self._exact or any(topics.matches(text, topic) for text in self._wild)
 
-    def send(self, topic: str, payload: bytes) -> None:
+    def send(self, topic: str, payload: bytes, retained: bool = False) -> None:
         """Puts a message for the client (QoS 0) among the bytes to send."""
-        self.outgoing += packets.publish(topic, payload)
+        self.outgoing += packets.publish(topic, payload, retained)
+
+    def new_filters(self) -> list[str]:
+        """What the client has subscribed to since this was asked last (section 3.8.4: also what it had already)."""
+        found, self._new_filters = self._new_filters, []
+        return found
 
     @property
     def blocked(self) -> bool:
@@ -142,7 +158,7 @@ class ServerConnection:
                     return
                 first, start, at = data[at], *found
                 if connected and first >> 4 == packets.PUBLISH:
-                    messages.append(self._publish(first, data, start, at))
+                    messages += self._publish(first, data, start, at)
                 else:
                     self._control(first, data[start:at])
                     connected = self.client_id is not None
@@ -154,15 +170,27 @@ class ServerConnection:
         if self.client_id is None and len(buffer) > at and buffer[at] != packets.CONNECT << 4:
             raise PacketError("order", "the first packet must be CONNECT")
 
-    def _publish(self, first: int, data: bytes, start: int, end: int) -> Message:
+    def _deny(self, packet_id: int | None) -> None:
+        """Section 3.3.5: a message that is not allowed is acknowledged like any other, and goes nowhere."""
+        self.denied += 1
+        if packet_id is not None:
+            self.outgoing += packets.puback(packet_id)
+
+    def _publish(self, first: int, data: bytes, start: int, end: int) -> tuple[Message, ...]:
+        """The message, or none when this user may not publish to its topic."""
         topic, at, packet_id = packets.parse_publish(first, data, start, end, self._names)
         self._tokens -= 1
+        if self._allowed is not None and not any(topics.matches(text, topic) for text in self._allowed):
+            self._deny(packet_id)
+            return ()
         if packet_id is None:
-            return Message(topic, data[at:end], None, 0)
+            return (Message(topic, data[at:end], None, _MARKS[first & 0x0F]),)
         self._learn_window()
         self.in_flight += 1
-        marks = (AGAIN if first & packets.DUP else 0) | (SOON if self.in_flight == self._full_at else 0)
-        return Message(topic, data[at:end], packet_id, marks)
+        marks = _MARKS[first & 0x0F]
+        if self.in_flight == self._full_at:
+            marks |= SOON
+        return (Message(topic, data[at:end], packet_id, marks),)
 
     def _learn_window(self) -> None:
         """A client says nowhere how much it sends before it waits: it is told by what it does.
@@ -189,10 +217,11 @@ class ServerConnection:
 
     def _connect(self, body: bytes) -> None:
         connect = packets.parse_connect(body)
-        if not self._authenticate(connect.user, connect.password):
+        if not self._doors.authenticate(connect.user, connect.password):
             raise PacketError("login", "no such user, or another password", packets.NOT_AUTHORISED)
         self.user, self.client_id = connect.user, connect.client_id
         self._keep_alive_s = connect.keep_alive_s
+        self._allowed = self._doors.topics_of(connect.user)
         self.outgoing += packets.connack(packets.ACCEPTED)
 
     def _subscribe(self, body: bytes) -> None:
@@ -204,6 +233,7 @@ class ServerConnection:
         if not topics.valid_filter(text) or (not known and len(self._exact) + len(self._wild) >= MAX_SUBSCRIPTIONS):
             return packets.SUBSCRIPTION_REFUSED
         (self._wild if "+" in text or "#" in text else self._exact).add(text)
+        self._new_filters.append(text)
         return packets.SUBSCRIBED
 
     def _unsubscribe(self, body: bytes) -> None:
@@ -231,6 +261,10 @@ def _refuse_body(body: bytes) -> None:
         raise PacketError("malformed", "a body where there is none")
 
 
+# By the low four bits of a PUBLISH.
+_MARKS = tuple(
+    (AGAIN if flags & packets.DUP else 0) | (RETAINED if flags & packets.RETAIN else 0) for flags in range(16)
+)
 _HANDLERS: dict[int, Callable[[ServerConnection, bytes], None]] = {
     packets.CONNECT: ServerConnection._connect,
     packets.SUBSCRIBE: ServerConnection._subscribe,

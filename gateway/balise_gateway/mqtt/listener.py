@@ -10,8 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import cast
 
-from balise_gateway.mqtt.core import CLEAN, Authenticate, Limits, Message, ServerConnection
+from balise_gateway.mqtt import topics
+from balise_gateway.mqtt.core import CLEAN, RETAINED, Doors, Limits, Message, ServerConnection
 
+MAX_RETAINED, MAX_RETAINED_BYTES = 1_000, 1 << 20
+MAX_WAITING = 8_192
 LINGER_S = 5.0  # how long a refused client has to read why, before it is cut off
 
 Token = tuple["Connection", int]  # who waits for a PUBACK, and its packet id
@@ -21,10 +24,14 @@ Take = Callable[[Message, Token | None], None]
 class Listener:
     """All connections of one port. `counters` says by name how many came, and why they ended."""
 
-    def __init__(self, limits: Limits, authenticate: Authenticate, take: Take, max_connections: int) -> None:
-        self.limits, self.authenticate, self.take = limits, authenticate, take
+    def __init__(
+        self, limits: Limits, doors: Doors, take: Take, max_connections: int, max_waiting: int = MAX_WAITING
+    ) -> None:
+        self.limits, self.doors, self.take = limits, doors, take
         self.counters: Counter[str] = Counter()
-        self._max_connections = max_connections
+        self.waiting = 0  # messages that wait for `release`
+        self.retained = Retained()
+        self._max_connections, self._max_waiting = max_connections, max_waiting
         self._open: dict[Connection, None] = {}  # in order of arrival, so that the same events give the same bytes
         self._clients: dict[tuple[str | None, str], Connection] = {}
 
@@ -43,14 +50,27 @@ class Listener:
     def release(self, tokens: Iterable[Token], committed: bool) -> None:
         """These messages are committed: acknowledge them. Or they were not taken: forget them, unacknowledged."""
         touched: dict[Connection, None] = {}
+        was_full = self.is_full
         for connection, packet_id in tokens:
+            self.waiting -= 1
             if committed:
                 connection.core.committed(packet_id)
             else:
                 connection.core.dropped()
             touched[connection] = None
         for connection in touched:
-            connection.go_on()
+            if committed:
+                connection.go_on()
+            else:  # MQTT 3.1.1 section 4.4: only after a new connection does a client send again
+                connection.end("not_taken")
+        if was_full and not self.is_full:
+            for connection in [each for each in self._open if each not in touched]:
+                connection.go_on()
+
+    @property
+    def is_full(self) -> bool:
+        """Must all clients wait, because the owner is slow to commit?"""
+        return self.waiting >= self._max_waiting
 
     def close(self) -> None:
         """Ends all connections at once; what was not acknowledged comes again."""
@@ -84,13 +104,44 @@ class Listener:
             del self._clients[core.user, core.client_id]
 
 
+class Retained:
+    """Messages that were published to be kept (section 3.3.1.3), for later subscribers under the same user.
+
+    Bounded: what does not fit is not kept. Forgotten at a restart: clients publish them again when they connect.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str | None, str], bytes] = {}
+        self._size_bytes = 0
+
+    def keep(self, user: str | None, topic: str, payload: bytes) -> bool:
+        """Keeps the message instead of the one before, or takes that one away when it is empty."""
+        before = self._kept.pop((user, topic), b"")
+        self._size_bytes -= len(before)
+        if not payload:
+            return True
+        if len(self._kept) >= MAX_RETAINED or self._size_bytes + len(payload) > MAX_RETAINED_BYTES:
+            return False
+        self._kept[user, topic] = payload
+        self._size_bytes += len(payload)
+        return True
+
+    def matching(self, user: str | None, text: str) -> list[tuple[str, bytes]]:
+        """(topic, payload) of what a new subscription to this filter gets."""
+        return [
+            (topic, payload)
+            for (owner, topic), payload in self._kept.items()
+            if owner == user and topics.matches(text, topic)
+        ]
+
+
 class Connection(asyncio.Protocol):
     """One client."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._loop = asyncio.get_running_loop()
-        self.core = ServerConnection(listener.limits, listener.authenticate, self._loop.time())
+        self.core = ServerConnection(listener.limits, listener.doors, self._loop.time())
         self._transport: asyncio.Transport | None = None
         self._known = self._paused = self._choked = self._busy = False
         self._watch: asyncio.TimerHandle | None = None
@@ -148,11 +199,27 @@ class Connection(asyncio.Protocol):
         self._busy = True
         while messages:
             for message in messages:
-                self._listener.take(message, None if message.packet_id is None else (self, message.packet_id))
+                self._take(message)
             messages = self.core.resume(self._loop.time())  # a message that was not taken makes room for another
         self._busy = False
+        for text in self.core.new_filters():
+            for topic, payload in self._listener.retained.matching(self.core.user, text):
+                self.core.send(topic, payload, retained=True)
+        if self.core.denied:
+            self._listener.counters["denied"] += self.core.denied
+            self.core.denied = 0
         self._flush()
         self._set_reading()
+
+    def _take(self, message: Message) -> None:
+        listener = self._listener
+        if message.marks & RETAINED and not listener.retained.keep(self.core.user, message.topic, message.payload):
+            listener.counters["not_retained"] += 1
+        if message.packet_id is None:
+            listener.take(message, None)
+        else:
+            listener.waiting += 1
+            listener.take(message, (self, message.packet_id))
 
     def _flush(self) -> None:
         core, transport = self.core, self._transport
@@ -170,7 +237,7 @@ class Connection(asyncio.Protocol):
         """Reads, or pauses while the client must wait; the kernel's buffers then slow the client down."""
         if self._transport is None or self.core.closed is not None:
             return
-        must_pause = self._choked or self.core.blocked
+        must_pause = self._choked or self.core.blocked or self._listener.is_full
         if must_pause and not self._paused:
             self._transport.pause_reading()
             self._listener.counters["slowed_down"] += 1

@@ -28,6 +28,7 @@ SUBSCRIBED, SUBSCRIPTION_REFUSED = 0x00, 0x80  # section 3.9.3; QoS 0 is what is
 
 PINGRESP_BYTES = b"\xd0\x00"
 
+RETAIN = 0x01  # section 3.3.1.3: keep this message for who subscribes later
 DUP = 0x08  # section 3.3.1.1: this PUBLISH may have been sent before
 MAX_NAMES = 256
 
@@ -237,10 +238,10 @@ def unsuback(packet_id: int) -> bytes:
     return _packet(UNSUBACK << 4, packet_id.to_bytes(2, "big"))
 
 
-def publish(topic: str, payload: bytes) -> bytes:
+def publish(topic: str, payload: bytes, retained: bool = False) -> bytes:
     """A PUBLISH with QoS 0, section 3.3."""
     name = topic.encode()
-    return _packet(PUBLISH << 4, len(name).to_bytes(2, "big") + name + payload)
+    return _packet(PUBLISH << 4 | (RETAIN if retained else 0), len(name).to_bytes(2, "big") + name + payload)
 
 
 def _packet(first: int, body: bytes) -> bytes:
