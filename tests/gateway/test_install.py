@@ -47,6 +47,14 @@ def test_systemd_understands_every_line_of_the_unit(tmp_path: Path) -> None:
     assert ours == []
 
 
+def test_the_unit_lets_the_clock_be_read() -> None:
+    """ProtectClock= forbids adjtimex(2) also to those who only read: no time would ever be believed."""
+    lines = unit.text(sys.executable).splitlines()
+    assert not any(line.startswith("ProtectClock=") for line in lines)
+    denied = lines.index("SystemCallFilter=~@privileged @resources")
+    assert "adjtimex" in lines[denied + 2]  # what comes later wins
+
+
 def test_an_installation_says_its_steps_and_overwrites_nothing(tmp_path: Path) -> None:
     root = ["--root", str(tmp_path)]
     planned = run("install", "--dry-run", *root)
