@@ -8,8 +8,8 @@ read: the uplink halves until it has found the row.
 A repeat is a second measurement. What the hub said yes to is not repeated after an outage; a kill between its answer
 and the journal's commit repeats the one batch in flight.
 
-Sources: sensebox/openSenseMap-API 953c476 (tests/006-submit-measurements; models/src/measurement/decoding: limit, times,
-ids of 24 hex digits, later of CUID2); docs.opensensemap.org.
+Sources: sensebox/openSenseMap-API 953c476 (tests/006-submit-measurements; models/src/measurement/decoding: limit,
+times, ids of 24 hex digits, later of CUID2); docs.opensensemap.org.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
