@@ -7,7 +7,6 @@ entries give the same bytes. This is the one place where a hub's log is written,
 are enforced (`grants/`). Leaves when to close to `daemon.py`, and numbers to `logs.py`.
 """
 
-import itertools
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,14 +44,11 @@ class _Group:
     rows: list[tuple[int, Sequence[int | None], Sequence[tuple[int, int]]]] = field(default_factory=list)
 
     def add(self, item: Readings) -> None:
-        flags = {(column, row): flag for column, pairs in item.flags.items() for row, flag in pairs}
-        width = range(len(item.columns))
-        if not flags:
-            self.rows.extend(zip(item.times, zip(*item.columns, strict=True), itertools.repeat(()), strict=False))
-            return
-        for row, tick in enumerate(item.times):
-            marks = [(column, flags[column, row]) for column in width if (column, row) in flags]
-            self.rows.append((tick, [column[row] for column in item.columns], marks))
+        marks: list[Sequence[tuple[int, int]]] = [()] * len(item.times)
+        for column in sorted(item.flags):
+            for row, flag in item.flags[column]:
+                marks[row] = (*marks[row], (column, flag))
+        self.rows.extend(zip(item.times, zip(*item.columns, strict=True), marks, strict=True))
 
     def readings(self, number: int) -> Readings:
         """All rows in order of time; rows of one moment in order of arrival."""

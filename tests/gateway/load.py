@@ -50,6 +50,7 @@ class Air:
         steps = (3, 8, 2, 4)
         self._values = [max(1, v + self._dice.gauss(0, s)) for v, s in zip(self._values, steps, strict=True)]
         t, h, fine, coarse = (round(value) for value in self._values)
+        coarse = max(fine, coarse)  # what is finer is part of it: nothing here shall be doubted
         values = {"temperature": t / 100, "humidity": h / 100, "pm2_5": fine / 10, "pm10": coarse / 10}
         return json.dumps({"ts": ts, "values": values}).encode()
 

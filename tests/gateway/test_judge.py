@@ -14,7 +14,7 @@ from balise_gateway.journal import tables
 from balise_gateway.manifests import Columns, witnessed
 from balise_gateway.quality import FAIL, MISSING, SUSPECT
 from balise_gateway.quality.gap import Rhythm
-from balise_gateway.quality.judge import Doubt, Judge, Verdicts
+from balise_gateway.quality.judge import Doubt, Judge, Verdicts, _Memory
 from balise_gateway.quality.limits import LimitTable
 from balise_gateway.quality.neighbours import Standing, distance_m, neighbours
 from balise_wire import cbor
@@ -210,3 +210,25 @@ def test_a_late_flag_reaches_the_entry_that_waits(tmp_path: Path) -> None:
         assert items[1].columns[TEMPERATURE] == [row[TEMPERATURE]]
 
     bench(tmp_path, scene)
+
+
+@given(
+    steps=st.lists(st.tuples(st.integers(1, 3), st.sampled_from([0, 0, 1, -1, 4, 600])), min_size=1, max_size=40),
+    cut=st.integers(1, 39),
+)
+def test_many_values_at_once_are_remembered_as_one_by_one(steps: list[tuple[int, int]], cut: int) -> None:
+    """With the quick look or without, memory and rhythm are the same, and so is whether a closer look is due."""
+    times, values, at, value = list[int](), list[int | None](), 0, 1_000
+    for step, move in steps:
+        at, value = at + 30_000 * step, value + move
+        times.append(at)
+        values.append(value)
+    quick, slow = _Memory(None), _Memory(None)
+    even, uneven = Rhythm(None), Rhythm(None)
+    cut = min(cut, len(times))
+    for first, last in ((0, cut), (cut, len(times)))[: 1 + (cut < len(times))]:
+        looked = [slow.take([times[row]], [values[row]], 500, 200_000) for row in range(first, last)]
+        assert quick.take(times[first:last], values[first:last], 500, 200_000) == any(looked)
+        assert quick == slow
+        told = [gap for row in range(first, last) for gap in uneven.gaps([times[row]])]
+        assert (list(even.gaps(times[first:last])), even) == (told, uneven)

@@ -8,6 +8,7 @@ window's `expected` (`aggregates.py`) what that means for a mean. Nothing is fla
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import sub
 
 QARTOD = 1
 LATE = 2.5  # usual distances without a row: one row may be lost or late, two are a gap
@@ -25,17 +26,27 @@ class Rhythm:
 
     def gaps(self, times_ms: Sequence[int]) -> Iterator[tuple[int, int]]:
         """(last row before, rows missing) of each gap that these rows end."""
+        if self._are_even(times_ms):
+            return
         for at_ms in times_ms:
             last_ms = self.last_ms
             if last_ms is not None and at_ms <= last_ms:
                 continue
             if last_ms is not None:
-                step_ms, steps_ms = at_ms - last_ms, self.steps_ms
-                if (
-                    len(steps_ms) == _KNOWN
-                    and step_ms > LATE * max(steps_ms)
-                    and max(steps_ms) <= STEADY * min(steps_ms)
-                ):
-                    yield last_ms, round(step_ms / sorted(steps_ms)[_KNOWN // 2]) - 1
-                steps_ms.append(step_ms)
+                step_ms, known = at_ms - last_ms, self.steps_ms
+                if len(known) == _KNOWN and step_ms > LATE * max(known) and max(known) <= STEADY * min(known):
+                    yield last_ms, round(step_ms / sorted(known)[_KNOWN // 2]) - 1
+                known.append(step_ms)
             self.last_ms = at_ms
+
+    def _are_even(self, times_ms: Sequence[int]) -> bool:
+        """Many rows at once: whether no step is long beside any other; then they are remembered."""
+        if self.last_ms is None or len(self.steps_ms) < _KNOWN or len(times_ms) < _KNOWN:
+            return False
+        steps_ms = list(map(sub, times_ms, [self.last_ms, *times_ms[:-1]]))
+        shortest = min(min(steps_ms), min(self.steps_ms))
+        if shortest <= 0 or max(steps_ms) > LATE * shortest:
+            return False
+        self.steps_ms.extend(steps_ms[-_KNOWN:])
+        self.last_ms = times_ms[-1]
+        return True

@@ -53,11 +53,12 @@ def add(db: sqlite3.Connection, node: bytes, columns: Columns, readings: Reading
     found: list[Row] = []
     for start_ms, first, last in _hours(times_ms, window):
         expected = window.expected if last - first >= _LEAST_ROWS else 0
+        known = _known(db, node, columns.names, start_ms)
         for number, how in enumerate(hows):
             part = _part(readings, number, range(first, last), how, weights)
             if part is not None:
-                name = (node, columns.names[number], HOUR_S, start_ms)
-                found.append(_joined(db, name, part, how, expected))
+                name = columns.names[number]
+                found.append((node, name, HOUR_S, start_ms, *_joined(known.get(name), part, how, expected)))
     tables.AGGREGATE.put(db, found)
 
 
@@ -83,10 +84,15 @@ def _part(readings: Readings, number: int, rows: range, how: How, weights: Seque
     return _Part(len(counted), exact(counted, how, shares), min(counted), max(counted))
 
 
-def _joined(db: sqlite3.Connection, name: Row, part: _Part, how: How, expected: int) -> Row:
-    """The row of this hour with what is new."""
+def _known(db: sqlite3.Connection, node: bytes, names: Sequence[str], start_ms: int) -> dict[str, Row]:
+    """The rows of this hour that there are already, by channel."""
+    where = f"node = ? AND channel IN ({', '.join('?' * len(names))}) AND window_s = ? AND start_utc_ms = ?"
+    return {row[1]: row for row in tables.AGGREGATE.read(db, where, (node, *names, HOUR_S, start_ms))}
+
+
+def _joined(before: Row | None, part: _Part, how: How, expected: int) -> Row:
+    """What this hour has, with what is new: all after its name."""
     factor = 10.0**how.scale
-    before = tables.AGGREGATE.one(db, "node = ? AND channel = ? AND window_s = ? AND start_utc_ms = ?", name)
     value, n, least, most = part.value, part.n, part.least / factor, part.most / factor
     if before is not None and before[4]:
         n, expected = n + before[4], max(expected, before[5])
@@ -94,4 +100,4 @@ def _joined(db: sqlite3.Connection, name: Row, part: _Part, how: How, expected: 
         if value is not None and before[6] is not None:
             value = combined((before[6] * factor, before[4]), (value, part.n), how)
     mean = None if value is None or how.function == NONE else value / factor
-    return (*name, n, max(expected, n), mean, least, most)
+    return (n, max(expected, n), mean, least, most)

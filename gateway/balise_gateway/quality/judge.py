@@ -13,7 +13,8 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import NamedTuple
+from operator import ge
+from typing import NamedTuple, cast
 
 from balise_gateway import plugins
 from balise_gateway.manifests import Columns
@@ -24,6 +25,7 @@ from balise_gateway.quality.limits import Limits, LimitTable
 from balise_wire.items import Readings
 
 MAX_REMEMBERED, MAX_RECENT = 20_000, 100
+_MANY = 4  # values of a column that are looked at together
 AT_ONCE_MS = 600_000  # neighbours that measured within ten minutes measured the same air
 SENSOR, GROSS_RANGE, NEIGHBOUR, PAIR = "sensor", "gross_range", "neighbour", "pair"  # SENSOR: it says so itself
 MISSING_VALUE, GAP = "missing", "gap"
@@ -65,6 +67,8 @@ class _Memory:
 
     def take(self, times_ms: Sequence[int], values: Sequence[int | None], calm: float, flat_ms: float) -> bool:
         """Remembers these values; returns whether any of them (or the one before) needs a closer look."""
+        if self._are_calm(times_ms, values, calm, flat_ms):
+            return False
         look = self.loud
         for row, value in enumerate(values):
             if value is None:
@@ -82,6 +86,24 @@ class _Memory:
             look = look or self.loud or at_ms - self.since_ms >= flat_ms
             self.before = (self.before[-1], (at_ms, value))
         return look
+
+    def _are_calm(self, times_ms: Sequence[int], values: Sequence[int | None], calm: float, flat_ms: float) -> bool:
+        """Many values at once: whether they lie so near together that none can be suspect; then they are remembered."""
+        if len(values) < _MANY or self.loud or not self.before or None in values:
+            return False
+        last_ms, last = self.before[-1]
+        known = cast(Sequence[int], values)
+        if max(*known, last) - min(*known, last) > calm or times_ms[-1] - self.since_ms >= flat_ms:
+            return False
+        if times_ms[0] <= last_ms or any(map(ge, times_ms, times_ms[1:])):
+            return False
+        at = len(known) - 1
+        while at and known[at - 1] == known[-1]:
+            at -= 1
+        if at or known[0] != last:
+            self.since_ms = times_ms[at]
+        self.before = ((times_ms[-2], known[-2]), (times_ms[-1], known[-1]))
+        return True
 
 
 @dataclass(frozen=True)
