@@ -1,16 +1,16 @@
 """Smart Citizen: `POST /v0/devices/<device>/readings`, then read back.
 
 HTTP is chosen over MQTT because it can prove arrival: a PUBACK comes from the broker, before anybody has looked at the
-message, and the interface for readings answers 200 to anything it has put into its queue, wrong ids too. So a device's
-newest reading is asked for again; what does not show up is sent again later (it replaces itself), and after
-`MAX_UNSEEN` times refused.
+message, and the interface for readings answers 200 to anything it has put into its queue, wrong ids too. So the answer
+is read, and a device's newest reading is asked for again; what does not show up is sent again later (it replaces
+itself), and after `MAX_UNSEEN` times refused.
 
 `recorded_at` has whole seconds, so of several rows of a device in one second the last one stays; of a window it is the
-start. A time more than a day ahead is not taken. Sensor ids differ between kits: they stand in the configuration.
-Values go in our units; give `pressure` a sensor that is kept in Pa.
+start. Times more than a day ahead or three years back are not taken. Sensor ids differ between kits: they stand in the
+configuration. Values go in our units; give `pressure` a sensor that is kept in Pa.
 
-Sources: fablabbcn/smartcitizen-api (app/models/storer.rb, concerns/data_parser; read as specification),
-developer.smartcitizen.me, "Readings".
+Sources: fablabbcn/smartcitizen-api (controllers/v0/readings_controller.rb, jobs/send_to_datastore_job.rb,
+models/storer.rb; read as specification), developer.smartcitizen.me, "Readings".
 """
 
 import json
@@ -82,17 +82,20 @@ class Hub:
         (device,) = parts[0].group
         body = json.dumps({"data": [part.payload for part in parts]}).encode()
         headers = {"Content-Type": "application/json", **bearer(self._settings.token)}
-        await self._http.ask("POST", self._url(device), headers, body, ok=(200, 201))
+        told = (await self._http.ask("POST", self._url(device), headers, body, ok=(200, 201))).json()
+        word, said = (told.get("id"), str(told.get("message", ""))[:100]) if isinstance(told, dict) else (None, "")
+        if word != "ok":
+            raise HubRefused(f"the hub answered 200, but {word!r}: {said}", {})
         wanted: dict[int, str] = {}  # the newest time of each sensor
         for payload in sorted((part.payload for part in parts), key=lambda payload: str(payload["recorded_at"])):
             wanted |= dict.fromkeys((sensor["id"] for sensor in payload["sensors"]), payload["recorded_at"])
         known = [sensor for sensor in wanted if (device, sensor) in self._seen]
         for sensor in [sensor for sensor in wanted if sensor not in known] + known[:1]:
-            await self._read_back(device, sensor, wanted[sensor], parts)
+            await self._read_back(device, sensor, wanted[sensor], parts, said)
         self._unseen.pop(device, None)
         return len(body)
 
-    async def _read_back(self, device: int, sensor: int, at: str, parts: Sequence[Part]) -> None:
+    async def _read_back(self, device: int, sensor: int, at: str, parts: Sequence[Part], said: str) -> None:
         """Raises HubAway when it is not there yet, HubRefused for the rows with this sensor when it never came."""
         query = urlencode({"sensor_id": sensor, "rollup": "1s", "from": at, "to": at}, safe=":")
         told = (await self._http.ask("GET", f"{self._url(device)}?{query}", bearer(self._settings.token))).json()
@@ -104,9 +107,9 @@ class Hub:
         count = self._unseen[device] = self._unseen.get(device, 0) + 1
         what = f"device {device} does not show sensor {sensor} at {at}"
         if count < MAX_UNSEEN:
-            raise HubAway(f"{what}, although the hub said yes", AGAIN_S)
+            raise HubAway(f"{what}; the hub said: {said}", AGAIN_S)
         del self._unseen[device]
-        told = f"{what} after {count} tries: is the sensor's number right?"
+        told = f"{what} after {count} tries (the hub said: {said}); is the sensor's number right?"
         mine = [n for n, part in enumerate(parts) if any(s["id"] == sensor for s in part.payload["sensors"])]
         raise HubRefused(told, dict.fromkeys(mine, told))
 

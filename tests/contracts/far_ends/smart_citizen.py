@@ -25,7 +25,7 @@ class FarEnd(HttpFarEnd):
         "token": "s3cr3t",
         "nodes": {node: NodeAt(device=number, sensors=SENSORS[node]) for number, node in DEVICES.items()},
     }
-    answers: ClassVar = {**SEVERAL, "still in its queue": SEVERAL["later"]}
+    answers: ClassVar = {**SEVERAL, "still in its queue": SEVERAL["later"], "bad": SEVERAL["400"]}
     secrets = ("s3cr3t",)
     time_step_ms = 1000
 
@@ -46,6 +46,8 @@ class FarEnd(HttpFarEnd):
             held = self.points.get((number, sensor, at))
             shown = [] if held is None or self.answer == "still in its queue" else [[at, float(held.number)]]
             return httpx.Response(200, json={"device_id": number, "sensor_id": sensor, "readings": shown})
+        if self.answer == "bad":
+            return httpx.Response(200, json={"id": "bad", "message": "Timestamp cannot be empty!", "errors": ""})
         channels = {int(sensor): channel for channel, sensor in SENSORS[node].items()}
         for entry in json.loads(body, parse_float=Decimal)["data"]:
             at = entry["recorded_at"]
@@ -53,4 +55,4 @@ class FarEnd(HttpFarEnd):
             for sensor in entry["sensors"]:
                 held = Held(node, channels[sensor["id"]], utc_ms, Decimal(sensor["value"]))
                 self.points[number, sensor["id"], at] = held
-        return httpx.Response(200, json={"id": "ok", "message": "Data successfully sent to ingestion queue"})
+        return httpx.Response(200, json={"id": "ok", "message": "Data successfully sent to queue"})
