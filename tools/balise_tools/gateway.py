@@ -18,6 +18,7 @@ from balise_gateway.journal import open_to_read
 from balise_tools import gateway_access, gateway_backup, gateway_install
 from balise_tools.gateway_calibrate import calibrate
 from balise_tools.gateway_config import CONFIG_ERROR, DEFAULT_CONFIG, FAILED, ConfigFile, fail, load
+from balise_tools.gateway_drift import drift
 
 ANSWER_WITHIN_S = 3.0
 
@@ -25,6 +26,7 @@ app = typer.Typer(help="The gateway: keeps, signs and forwards what the nodes me
 app.command("backup")(gateway_backup.make)
 app.command("restore")(gateway_backup.restore)
 app.command()(calibrate)
+app.command()(drift)
 app.add_typer(gateway_access.app, name="access")
 app.command()(gateway_install.install)
 app.command()(gateway_install.uninstall)
