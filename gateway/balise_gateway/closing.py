@@ -15,9 +15,9 @@ from operator import itemgetter
 from balise_gateway import dating, logs
 from balise_gateway.boots import DATED_MS, Boot
 from balise_gateway.clock import DRIFT_PPM, Clock, known_utc_ms, latest_utc_ms
-from balise_gateway.grants import source
+from balise_gateway.grants import source, withdrawal
 from balise_gateway.grants.ages import Ages
-from balise_gateway.grants.rules import Seen, View
+from balise_gateway.grants.rules import Seen, View, Withdrawn
 from balise_gateway.grants.waiting import Waiting
 from balise_gateway.journal import Journal, bodies, tables
 from balise_gateway.journal.tables import HOME_LOG, Row
@@ -66,8 +66,8 @@ class Closer:
 
     def __init__(self, journal: Journal, signer: Signer, clock: Clock, views: Mapping[int, View]) -> None:
         self._journal, self._signer, self._clock = journal, signer, clock
-        self._views, self._manifests = dict(views), Manifests()
-        self._ages = Ages(clock, max((view.grant.delay_ms for view in views.values() if view.grant), default=0))
+        self._views, self._manifests = views, Manifests()
+        self._ages = Ages(clock)
 
     def close(self, log: int, form: str) -> bool:
         """Signs and stores one envelope of what waits for this log; returns whether more may be waiting.
@@ -79,6 +79,10 @@ class Closer:
             view = self._views[log]
             if self._must_ask_hub(db, log) or (_needs_clock(view) and known_utc_ms(self._clock) is None):
                 return False
+            if isinstance(view, Withdrawn):
+                withdrawal.erase_unsent(db, state)
+            elif view.grant is not None:
+                withdrawal.tell_erased(db, state, f"balise/{self._signer.kid.hex()}")
             delay_ms = view.grant.delay_ms if view.grant else 0
             entries = _some_entries(db, state.cursor, self._ages.newest_entry(db, delay_ms))
             envelope = _Envelope(db, state, self._clock, view, self._manifests)
@@ -231,6 +235,8 @@ class _Envelope:
     def _anchors(self) -> list[Packed]:
         """Anchors that have come for rows without one, and brackets for boots that ended without."""
         told: list[Packed] = []
+        if self._log.log != HOME_LOG and (self._view.grant is None or self._view.grant.narrows_time):
+            return told
         now_utc_ms = latest_utc_ms(self._clock)
         for boot, domain, state in self._log.undated(self._db):
             anchor, becomes = boot.anchor, ANCHORED
@@ -242,8 +248,8 @@ class _Envelope:
         return told
 
     def _renamed(self, anchor: Anchor, domain: int) -> Anchor:
-        """For this log; where it is delayed, told of the boot's start, which is older than any of its rows."""
-        if self._view.grant is None or not self._view.grant.delay_ms:
+        """For this log; where it is delayed or was paused, told of the boot's start, older than any of its rows."""
+        if self._view.grant is None or not (self._view.grant.delay_ms or self._view.timed):
             return Anchor(domain, anchor.boot_ms, anchor.utc_ms, anchor.source, anchor.uncertainty_ms)
         back_ms = min(anchor.boot_ms, anchor.utc_ms)
         unsure_ms = anchor.uncertainty_ms + back_ms * DRIFT_PPM // 1_000_000

@@ -19,7 +19,9 @@ from balise_gateway.clock import Clock, GuidedClock, known_utc_ms
 from balise_gateway.closing import Closer
 from balise_gateway.config import Config, GatewaySettings
 from balise_gateway.errors import JournalError
-from balise_gateway.grants import rules
+from balise_gateway.grants.desk import standings_of
+from balise_gateway.grants.gate import Gate
+from balise_gateway.grants.standings import Standings
 from balise_gateway.ingests import Ingest, Listen
 from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal
@@ -100,7 +102,7 @@ class Gateway:
         except JournalError as error:
             base = {"gateway": status.identity(parts.signer), "journal": {"error": str(error)}, "nodes": [], "logs": []}
         live = {"journal": _journal_state(parts.intake), "clock": self._clock_state()}
-        hub_states = {uplink.settings.log: _hub_state(uplink) for uplink in parts.uplinks}
+        hub_states = {uplink.settings.log: _hub_state(uplink, parts.standings) for uplink in parts.uplinks}
         document = status.merged(base, live, hub_states)
         document["ingests"] = [ingest.status() for ingest in self.ingests]
         document["doubts"] = _doubts(parts)
@@ -129,6 +131,7 @@ class Gateway:
                 with parts.journal.transaction() as db:
                     logs.ensure(db, parts.all_logs)
                     spans.fill(db)
+                parts.standings.note_given(self._clock.utc_ms())
                 parts.intake.state.error = None
                 return True
             except JournalError as error:
@@ -173,7 +176,8 @@ class _Parts:
         self.sites = {FrameKeys(node.key).kid: node.whereabouts for node in config.nodes}
         self.zone = ZoneInfo(config.gateway.time_zone)
         self.all_logs = [HOME_LOG, *(hub.log for hub in config.hubs)]
-        self.closer = Closer(self.journal, self.signer, clock, _views(config, self.sites, self.zone))
+        self.standings = standings_of(config)
+        self.closer = Closer(self.journal, self.signer, clock, self.standings)
         self.access = Access(config.gateway.data_dir, asyncio.get_running_loop().time)
         self.tally = Tally(self.journal, clock)
         self.keeper = Keeper(self.journal, clock, _bounds(config.gateway), self.all_logs[1:], origin)
@@ -181,16 +185,8 @@ class _Parts:
         for settings in config.hubs:
             hub = plugins.load(hubs, settings.kind).Hub(settings, self.signer.kid, transport, dice)
             freight = freight_of(hub, settings.log, self.journal, origin, clock)
-            self.uplinks.append(Uplink(settings, hub, freight, dice))
-
-
-def _views(config: Config, sites: Mapping[bytes, rules.Site], zone: ZoneInfo) -> dict[int, rules.View]:
-    """How each log looks at what there is; a hub without a grant sees nothing."""
-    views: dict[int, rules.View] = {HOME_LOG: rules.Home(sites)}
-    for hub in config.hubs:
-        grant = config.grants.get(hub.log)
-        views[hub.log] = rules.Nothing() if grant is None else rules.Granted(grant, sites, zone)
-    return views
+            gate = Gate(freight, settings, self.standings, self.journal, clock)
+            self.uplinks.append(Uplink(settings, hub, gate, dice))
 
 
 async def _close_periodically(parts: _Parts, log: int, form: str, period_s: float, uplink: Uplink | None) -> None:
@@ -237,9 +233,13 @@ def _doubts(parts: "_Parts") -> list[dict[str, object]]:
     return told
 
 
-def _hub_state(uplink: Uplink) -> dict[str, object]:
+def _hub_state(uplink: Uplink, standings: Standings) -> dict[str, object]:
     state = uplink.state
-    return {"error": state.error, "failures": state.failures, "answers": state.answers}
+    try:
+        grant = standings.state(uplink.settings.log)
+    except JournalError:
+        grant = "unreadable"  # nothing leaves, and the uplink's error says why
+    return {"error": state.error, "failures": state.failures, "answers": state.answers, "grant": grant}
 
 
 async def _real_listen(factory: Any, host: str, port: int, **options: Any) -> asyncio.Server:

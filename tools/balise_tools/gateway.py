@@ -15,7 +15,7 @@ from balise_gateway import keys, status
 from balise_gateway.config import Config
 from balise_gateway.errors import JournalError, KeyFileError
 from balise_gateway.journal import open_to_read
-from balise_tools import gateway_access, gateway_backup, gateway_install
+from balise_tools import gateway_access, gateway_backup, gateway_grants, gateway_install
 from balise_tools.gateway_calibrate import calibrate
 from balise_tools.gateway_config import CONFIG_ERROR, DEFAULT_CONFIG, FAILED, ConfigFile, fail, load
 from balise_tools.gateway_drift import drift
@@ -30,6 +30,9 @@ app.command()(drift)
 app.add_typer(gateway_access.app, name="access")
 app.command()(gateway_install.install)
 app.command()(gateway_install.uninstall)
+app.add_typer(gateway_grants.app, name="grant")
+app.command("ledger")(gateway_grants.show_ledger)
+app.command("consent")(gateway_grants.show_consent)
 
 
 @app.command()

@@ -17,14 +17,15 @@ _MARKS = 256  # remembered over the longest delay
 
 
 class Ages:
-    """`longest_ms`: the longest delay that will be asked for."""
+    """One for all logs; it remembers for as long as the longest delay that was asked for."""
 
-    def __init__(self, clock: Clock, longest_ms: int) -> None:
-        self._clock, self._longest_ms = clock, longest_ms
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._longest_ms = clock, 0
         self._marks: list[tuple[int, int]] = []  # (boot ms, the newest entry there was), rising
 
     def newest_entry(self, db: sqlite3.Connection, delay_ms: int) -> int:
         """The newest entry that has been here for so long; 0 for none."""
+        self._longest_ms = max(self._longest_ms, delay_ms)
         if self._longest_ms:
             self._mark(tables.count(db, "next_entry") - 1)
         if not delay_ms:

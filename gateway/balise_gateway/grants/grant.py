@@ -44,7 +44,7 @@ class Grant:
     nodes: Annotated[tuple[str, ...], Key("which nodes they leave from: names, or patterns")] = ("*",)
     indoor: Annotated[bool, Key("also what is not said to be outdoors: people's lives can be read from it")] = False
     resolution_s: Annotated[int, Key("one row for so many seconds; 0: as they were measured", least=0, most=86_400)]
-    delay_s: Annotated[float, Key("how long rows stay here before they leave", least=0, most=31_622_400)] = 0
+    delay_s: Annotated[int, Key("how long rows stay here before they leave", least=0, most=31_622_400)] = 0
     place: Annotated[
         Literal["none", "commune", "1km", "300m", "exact"], Key("how precisely it is said where the nodes are")
     ] = "commune"
@@ -66,12 +66,22 @@ class Grant:
 
     @property
     def delay_ms(self) -> int:
-        return round(1_000 * self.delay_s)
+        return 1_000 * self.delay_s
+
+    @property
+    def narrows_time(self) -> bool:
+        """Does it matter when a row was measured? Then rows without a time stay."""
+        return bool(self.resolution_s or self.first_day or self.last_day)
+
+    def terms(self) -> dict[str, object]:
+        """All that it says, in plain values."""
+        told: dict[str, object] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            value = list(value) if isinstance(value, tuple) else value
+            told[field.name] = value if isinstance(value, (str, int, list, type(None))) else str(value)
+        return told
 
     def digest(self) -> bytes:
         """SHA-256 over all that it says, in deterministic CBOR: another grant has another digest."""
-        told: dict[object, object] = {}
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            told[field.name] = value if isinstance(value, (str, int, tuple, type(None))) else str(value)
-        return hashlib.sha256(cbor.encode(told)).digest()
+        return hashlib.sha256(cbor.encode(self.terms())).digest()

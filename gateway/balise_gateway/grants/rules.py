@@ -123,13 +123,23 @@ class Nothing:
         return None
 
 
-class Granted:
-    """One grant, and the sites of the nodes by key id. Days are those of `zone`."""
+class Withdrawn(Nothing):
+    """A hub whose grant was withdrawn: also what was signed for it stays."""
 
-    def __init__(self, grant: Grant, sites: Mapping[bytes, Site], zone: ZoneInfo) -> None:
-        self.grant, self._sites = grant, sites
+
+class Granted:
+    """One grant, and the nodes' sites by key id. Days are those of `zone`; `pauses` are (start, end) in UTC ms."""
+
+    def __init__(
+        self,
+        grant: Grant,
+        sites: Mapping[bytes, Site],
+        zone: ZoneInfo,
+        pauses: Sequence[tuple[int, int | None]] = (),
+    ) -> None:
+        self.grant, self._sites, self._pauses = grant, sites, pauses
         self._start_ms, self._end_ms = period_ms(grant, zone)
-        self.timed = bool(grant.resolution_s) or self._start_ms is not None or self._end_ms is not None
+        self.timed = grant.narrows_time or bool(pauses)
         self.manifest = functools.lru_cache(maxsize=4_096)(self._manifest)
 
     def _manifest(self, kid: bytes, columns: Columns) -> Seen | None:
@@ -150,6 +160,9 @@ class Granted:
         return Seen(columns if whole else columns_of(packed), None if len(kept) == len(columns.names) else kept)
 
     def allows(self, utc_ms: int) -> bool:
+        for start_ms, end_ms in self._pauses:
+            if utc_ms >= start_ms and (end_ms is None or utc_ms < end_ms):
+                return False
         after = self._start_ms is None or utc_ms >= self._start_ms
         return after and (self._end_ms is None or utc_ms < self._end_ms)
 

@@ -1,0 +1,38 @@
+"""After a withdrawal: what was signed for a hub and is not known to be there is erased, and told to be missing later.
+
+Promises that nothing which was granted once leaves after the grant was withdrawn, also under a new grant; that numbers
+go on without being given twice; and that the log's proofs stay possible (table `leaf`).
+"""
+
+import sqlite3
+
+from balise_gateway import logs
+from balise_gateway.journal import tables
+from balise_gateway.logs import Log
+from balise_wire.items import Loss
+from balise_wire.log import leaf_hash
+
+REASON = "withdrawn by the host before it was sent"
+
+
+def erase_unsent(db: sqlite3.Connection, log: Log) -> None:
+    """Erases the envelopes of a log that its hub may not have, and remembers from which one on."""
+    found = list(tables.ENVELOPE.read(db, "log = ? AND seq >= ? ORDER BY seq", (log.log, max(1, log.hub_next))))
+    if not found:
+        return
+    tables.LEAF.put(db, [(log.log, row[1], leaf_hash(row[5])) for row in found])
+    db.execute("DELETE FROM envelope WHERE log = ? AND seq >= ?", (log.log, found[0][1]))
+    first = tables.count(db, _name(log)) or found[0][1]
+    tables.COUNTER.put(db, [(_name(log), first)])
+
+
+def tell_erased(db: sqlite3.Connection, log: Log, origin: str) -> None:
+    """Under the next grant the log's first loss is what was erased."""
+    first = tables.count(db, _name(log))
+    if first:
+        tables.COUNTER.put(db, [(_name(log), 0)])
+        logs.tell(db, Loss(origin, "envelope", [log.log, first], [log.log, log.next_seq - 1], REASON), (log.log,))
+
+
+def _name(log: Log) -> str:
+    return f"erased {log.log}"

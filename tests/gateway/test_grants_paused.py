@@ -1,0 +1,207 @@
+"""Pause, resumption and withdrawal of a grant, the ledger of what has left, and the consent record."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from balise_gateway.closing import Closer
+from balise_gateway.config import load
+from balise_gateway.errors import HubAway, JournalUnavailable
+from balise_gateway.grants import ledger
+from balise_gateway.grants.desk import standings_of
+from balise_gateway.grants.gate import Gate
+from balise_gateway.grants.grant import Grant
+from balise_gateway.grants.record import GIVEN, PAUSED, RESUMED, WITHDRAWN, Event, Record
+from balise_gateway.grants.standings import Standings
+from balise_gateway.grants.withdrawal import REASON
+from balise_gateway.hubs import HubSettings, Stored
+from balise_gateway.journal import Journal, tables
+from balise_gateway.journal.tables import HOME_LOG
+from balise_gateway.logs import Log
+from balise_tools.main import app
+from balise_wire.items import Loss, Readings
+from gateway.closing_bench import SIGNER, SITES, Bench, bench
+from gateway.support import START_UTC_MS, ZONE, AirNode, FakeClock, played, toml
+from gateway.test_grants import grant_of
+
+T0 = START_UTC_MS // 1000
+LOG = 1
+HUB = HubSettings(name="hub 1", kind="fake", log=LOG)
+
+
+def standings_in(folder: Path, grant: Grant | None) -> Standings:
+    grants = {} if grant is None else {LOG: grant}
+    return Standings({LOG: HUB.name}, grants, SITES, ZONE, Record(folder))
+
+
+def done(standings: Standings, b: Bench, what: str, grant: str = "1") -> None:
+    """As a command does it: another process with a record of its own."""
+    Record(standings.record.path.parent).add(Event(b.clock.now_ms, HUB.name, LOG, grant, what))
+
+
+def with_standings(b: Bench, grant: Grant) -> Standings:
+    """The bench's log 1 is a hub whose grant can be paused; log 2 is one without a grant."""
+    standings = Standings({LOG: HUB.name, 2: "other"}, {LOG: grant}, SITES, ZONE, Record(b.folder))
+    b.closer = Closer(b.journal, SIGNER, b.clock, standings)
+    return standings
+
+
+def ticks_of(b: Bench) -> list[int]:
+    return [tick for item in b.items(LOG) if isinstance(item, Readings) for tick in item.times]
+
+
+def test_what_is_measured_in_a_pause_never_leaves(tmp_path: Path) -> None:
+    async def scene(b: Bench) -> None:
+        standings = with_standings(b, grant_of(indoor=True))
+        node = AirNode()
+        b.take(node.hello())
+        for minute in range(10):
+            b.clock.now_ms = START_UTC_MS + 60_000 * minute
+            if minute in (3, 7):
+                done(standings, b, PAUSED if minute == 3 else RESUMED)
+            assert standings.may_send(LOG) == (not 3 <= minute < 7)
+            b.take(node.row(T0 + 60 * minute))
+            b.close()
+        assert ticks_of(b) == [T0 + 60 * minute for minute in (0, 1, 2, 7, 8, 9)]
+
+    bench(tmp_path, scene)
+
+
+def test_a_withdrawn_grant_does_not_come_back_and_what_was_not_sent_is_erased(tmp_path: Path) -> None:
+    async def scene(b: Bench) -> None:
+        standings = with_standings(b, grant_of(indoor=True))
+        node = AirNode()
+        for minute in range(3):
+            b.take(node.hello() if not minute else node.row(T0), node.row(T0 + 60 * minute))
+            b.close()
+        with b.journal.transaction() as db:
+            state = Log.read(db, LOG)
+            state.hub_next = 2  # the hub has the first one
+            state.save(db)
+        done(standings, b, WITHDRAWN)
+        b.take(node.row(T0 + 300))
+        b.close()
+        assert [envelope.seq for envelope in b.log(LOG)] == [1]
+        assert (standings.state(LOG), standings.may_send(LOG)) == (WITHDRAWN, False)
+        done(standings, b, RESUMED)
+        assert standings.state(LOG) == WITHDRAWN
+
+        again = with_standings(b, grant_of(indoor=True, id="2"))
+        assert again.state(LOG) == GIVEN
+        b.take(node.row(T0 + 360))
+        b.close()
+        assert [envelope.seq for envelope in b.log(LOG)] == [1, 4]
+        assert ticks_of(b)[-1] == T0 + 360
+        (loss,) = [item for item in b.items(LOG) if isinstance(item, Loss)]
+        assert (loss.what, loss.first, loss.last, loss.reason) == ("envelope", [LOG, 2], [LOG, 3], REASON)
+        assert [row[1] for row in tables.LEAF.read(b.journal.db)] == [2, 3]
+        assert len(b.log(HOME_LOG)) == 5  # the home log keeps all
+
+    bench(tmp_path, scene)
+
+
+def test_given_grants_are_recorded_once_and_again_when_they_change(tmp_path: Path) -> None:
+    standings_in(tmp_path, grant_of()).note_given(1)
+    standings_in(tmp_path, grant_of()).note_given(2)
+    standings_in(tmp_path, grant_of(delay_s=60)).note_given(3)
+    events = Record(tmp_path).events()
+    assert [(event.at_utc_ms, event.what) for event in events] == [(1, GIVEN), (3, GIVEN)]
+    assert events[1].terms["delay_s"] == 60
+
+
+def test_a_record_that_cannot_be_read_lets_nothing_leave(tmp_path: Path) -> None:
+    standings = standings_in(tmp_path, grant_of())
+    (tmp_path / "grants.json").write_text('{"events": [')
+    for look in (lambda: standings.may_send(LOG), lambda: standings[LOG]):
+        with pytest.raises(JournalUnavailable, match="nothing leaves"):
+            look()
+
+
+@dataclass
+class FakeFreight:
+    """Envelopes for a hub that is away, or takes all."""
+
+    away: bool = False
+    sent: list[int] = field(default_factory=list)
+
+    def next(self, limit: int) -> Sequence[Any]:
+        return [Stored(1, b"12345"), Stored(2, b"67890")]
+
+    async def send(self, batch: Sequence[Any]) -> int | None:
+        if self.away:
+            raise HubAway("no connection")
+        self.sent += [stored.seq for stored in batch]
+        return sum(len(stored.cose) for stored in batch)
+
+    def park(self, batch: Sequence[Any], reasons: object) -> None:
+        raise AssertionError
+
+    def unpark(self) -> None:
+        raise AssertionError
+
+
+def test_the_ledger_knows_before_anything_leaves(tmp_path: Path) -> None:
+    async def scene() -> None:
+        journal = Journal(tmp_path, "balise/test")
+        journal.open()
+        with journal.transaction() as db:
+            tables.ENVELOPE.put(db, [(LOG, seq, 0, None, 10 * seq, b"12345") for seq in (1, 2)])
+        freight, standings, clock = FakeFreight(away=True), standings_in(tmp_path, grant_of()), FakeClock()
+        gate = Gate(freight, HUB, standings, journal, clock)
+        for _ in range(3):
+            with pytest.raises(HubAway):
+                await gate.send(gate.next(9))
+            clock.now_ms += 1_000
+        tried = ledger.Entry(START_UTC_MS, "hub 1", "research", LOG, 1, 2, 30, 0)
+        assert list(ledger.entries(journal.db)) == [tried]
+        freight.away = False
+        assert await gate.send(gate.next(9)) == 10
+        await gate.send(gate.next(9))
+        found = list(ledger.entries(journal.db))
+        assert [(entry.rows, entry.size_bytes) for entry in found] == [(30, 10), (30, 10)]
+        standings.record.add(Event(clock.now_ms, HUB.name, LOG, "1", PAUSED))
+        assert gate.next(9) == []
+        journal.close()
+
+    played(scene)
+
+
+def test_commands(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text(toml(tmp_path))
+    journal = Journal(tmp_path, "balise/test")
+    journal.open()
+    with journal.transaction() as db:
+        ledger.note(db, ledger.Entry(START_UTC_MS, "hub 1", "research", LOG, 1, 2, 30, 400))
+        ledger.note(db, ledger.Entry(None, "a neighbour", "research", None, None, None, 7, 90))
+
+    def balise(*words: str, code: int = 0) -> str:
+        done = CliRunner().invoke(app, ["gateway", *words, "-c", str(path)])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    balise("key")
+    assert "hub 1, log 1: given (grant 1)" in balise("grant", "list")
+    assert "hub 1 reçoit *" in balise("grant", "list")
+    balise("grant", "resume", "hub 1", code=1)
+    balise("grant", "pause", "hub 1")
+    assert standings_of(load(path)).state(LOG) == PAUSED
+    assert "there are: 'hub 1'" in balise("grant", "pause", "hub 2", code=1)
+    balise("grant", "resume", "hub 1")
+    balise("grant", "withdraw", "hub 1")
+    balise("grant", "withdraw", "hub 1", code=1)
+    record = json.loads(balise("consent", "hub 1"))
+    assert record["@type"] == "dpv:ConsentRecord"
+    kinds = ["dpv:ConsentGiven", "balise:paused", "balise:resumed", "dpv:ConsentWithdrawn"]
+    assert [status["@type"] for status in record["dpv:hasConsentStatus"]] == kinds
+    assert [text["@language"] for text in record["dct:description"]] == ["fr", "en"]
+    assert "2018-12-09T00:00:00+00:00  hub 1 (research): log 1, envelopes 1 to 2, 30 rows, 400 bytes" in balise(
+        "ledger"
+    )
+    assert [entry["size_bytes"] for entry in json.loads(balise("ledger", "--json"))] == [400, 90]
+    journal.close()
