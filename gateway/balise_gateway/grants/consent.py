@@ -160,9 +160,9 @@ def _description(facts: Facts) -> tuple[str, str]:
     place_fr, place_en = _PLACES[grant.place]
     return (
         f"{facts.hub} reçoit {', '.join(grant.channels)} de {', '.join(grant.nodes)}, {indoor[0]}, {fine[0]}, "
-        f"au plus tôt {grant.delay_s} s après leur arrivée ; {place_fr} ; pour {french} ; licence {grant.licence}.",
+        f"au plus tôt {grant.delay_s:g} s après leur arrivée ; {place_fr} ; pour {french} ; licence {grant.licence}.",
         f"{facts.hub} gets {', '.join(grant.channels)} of {', '.join(grant.nodes)}, {indoor[1]}, {fine[1]}, "
-        f"{grant.delay_s} s after they arrived at the earliest; {place_en}; for {english}; licence {grant.licence}.",
+        f"{grant.delay_s:g} s after they arrived at the earliest; {place_en}; for {english}; licence {grant.licence}.",
     )
 
 

@@ -44,7 +44,7 @@ class Grant:
     nodes: Annotated[tuple[str, ...], Key("which nodes they leave from: names, or patterns")] = ("*",)
     indoor: Annotated[bool, Key("also what is not said to be outdoors: people's lives can be read from it")] = False
     resolution_s: Annotated[int, Key("one row for so many seconds; 0: as they were measured", least=0, most=86_400)]
-    delay_s: Annotated[int, Key("how long rows stay here before they leave", least=0, most=31_622_400)] = 0
+    delay_s: Annotated[float, Key("how long rows stay here before they leave", least=0, most=31_622_400)] = 0
     place: Annotated[
         Literal["none", "commune", "1km", "300m", "exact"], Key("how precisely it is said where the nodes are")
     ] = "commune"
@@ -66,7 +66,7 @@ class Grant:
 
     @property
     def delay_ms(self) -> int:
-        return 1_000 * self.delay_s
+        return round(1_000 * self.delay_s)
 
     @property
     def narrows_time(self) -> bool:
@@ -79,6 +79,7 @@ class Grant:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             value = list(value) if isinstance(value, tuple) else value
+            value = int(value) if isinstance(value, float) and value.is_integer() else value  # CBOR without floats
             told[field.name] = value if isinstance(value, (str, int, list, type(None))) else str(value)
         return told
 
