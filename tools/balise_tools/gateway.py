@@ -19,6 +19,7 @@ from balise_tools import gateway_access, gateway_backup, gateway_grants, gateway
 from balise_tools.gateway_calibrate import calibrate
 from balise_tools.gateway_config import CONFIG_ERROR, DEFAULT_CONFIG, FAILED, ConfigFile, fail, load
 from balise_tools.gateway_drift import drift
+from balise_tools.gateway_seed import seed
 
 ANSWER_WITHIN_S = 3.0
 
@@ -33,6 +34,7 @@ app.command()(gateway_install.uninstall)
 app.add_typer(gateway_grants.app, name="grant")
 app.command("ledger")(gateway_grants.show_ledger)
 app.command("consent")(gateway_grants.show_consent)
+app.command()(seed)
 
 
 @app.command()
