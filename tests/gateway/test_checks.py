@@ -1,10 +1,7 @@
 """The tests in time against flags that ioos_qc gave, the recorded days without false alarms, and what each is for."""
 
-import csv
 import json
 from collections import Counter
-from datetime import datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -86,29 +83,6 @@ def test_humidity_stuck_at_100_is_told() -> None:
     found = flat_line.find(hours, limits)
     assert found[0] == (24, SUSPECT)
     assert (96, FAIL) in found
-
-
-def test_the_recorded_days_give_no_false_alarm() -> None:
-    """1,179 rows of a real SDS011 and BME280: nothing in them is doubted."""
-    text = (files("balise_sim") / "data" / "air_aberdeen_sds011_bme280.csv").read_text()
-    rows = list(csv.DictReader(text.splitlines()))
-    times = [int(datetime.fromisoformat(row["time_utc"]).timestamp() * 1_000) for row in rows]
-    columns = {
-        "pm10": ("pm10_ugm3", 1),
-        "pm2_5": ("pm2_5_ugm3", 1),
-        "temperature": ("temperature_c", 2),
-        "humidity": ("relative_humidity_pct", 2),
-        "pressure": ("pressure_pa", 0),
-    }
-    table, doubts = LimitTable(), 0
-    for name, (field, scale) in columns.items():
-        values = [round(float(row[field]) * 10**scale) for row in rows]
-        limits = table.of(name, scale)
-        assert limits is not None
-        doubts += sum(len(check.find(Column(times, values), limits)) for check in (flat_line, rate_of_change, spike))
-    assert doubts == 0
-    sizes = [[round(float(row[field]) * 10) for row in rows] for field in ("pm2_5_ugm3", "pm10_ugm3")]
-    assert list(Cross(("pm2_5", "pm10"), (1, 1)).find(sizes)) == []
 
 
 def test_finer_dust_cannot_weigh_more() -> None:

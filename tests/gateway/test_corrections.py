@@ -17,11 +17,13 @@ from balise_gateway.quality.corrections import Corrections
 from balise_gateway.quality.limits import LimitTable
 from balise_gateway.quality.models import barkjohn_2021, hackair, kappa_koehler, table
 from balise_gateway.quality.qualifier import Quality
+from balise_gateway.sources import mqtt_json
 from balise_wire import cbor
 from balise_wire.channels import channel
 from balise_wire.items import Manifest, Readings
+from gateway import test_foreign
 from gateway.closing_bench import NODES, Bench, bench
-from gateway.support import NAME, AirNode
+from gateway.support import NAME, AirNode, played
 
 T0 = 1_544_313_600
 
@@ -211,3 +213,25 @@ def test_corrected_channels_are_signed_beside_raw_ones(tmp_path: Path) -> None:
         assert [item.columns[5] for item in rows] == [[18, 18]]  # 4.1 ug/m3 at 84.83 %: C = 2.288
 
     bench(tmp_path, scene)
+
+
+def test_foreign_devices_are_corrected_too(tmp_path: Path) -> None:
+    async def scene() -> None:
+        b = test_foreign.Bench(tmp_path)
+        wanted = table.Settings(kind="table", channel="temperature", points="-40 -41, 60 59")
+        source = mqtt_json.Source(test_foreign.SETTINGS, b.clock.boot_ms)
+        quality = Quality(LimitTable(), [wanted])
+        b.intake = Intake(b.journal, [], b.clock, 1e6, [(test_foreign.SETTINGS, source)], quality)
+        b.intake.ready()
+        for row in range(2):
+            b.take(test_foreign.body(test_foreign.T0 + 60_000 * row))
+            assert b.intake.commit()
+        told = [item for item in b.items() if isinstance(item, (Manifest, Readings))]
+        manifest: Any = told[0]
+        assert [entry["n"] for entry in manifest.map["channels"]] == ["temperature", "humidity", "temperature.table"]
+        assert [item.columns for item in told[1:] if isinstance(item, Readings)] == [
+            [[2_150] * 2, [4_000] * 2, [2_050] * 2]
+        ]
+        b.crash()
+
+    played(scene)

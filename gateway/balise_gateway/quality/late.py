@@ -14,14 +14,15 @@ from balise_gateway.quality import gross_range
 from balise_gateway.quality.judge import Doubt
 from balise_wire.items import Readings
 
-MAX_ENTRIES = 256  # of the node, newest first: the row came just before
+MAX_ENTRIES = 4_096  # the newest of all nodes: the row came just before
 
 
 def flag(db: sqlite3.Connection, manifests: Manifests, doubts: Iterable[Doubt]) -> None:
     """Writes these flags into the entries of their rows, where those still wait; inside a transaction."""
+    oldest = tables.count(db, "next_entry") - MAX_ENTRIES
     for doubt in doubts:
-        where = f"node = ? AND kind = {Readings.kind} ORDER BY entry DESC LIMIT {MAX_ENTRIES}"
-        for entry in tables.ENTRY.read(db, where, (doubt.kid,)):
+        where = f"entry >= ? AND node = ? AND kind = {Readings.kind} ORDER BY entry DESC"
+        for entry in tables.ENTRY.read(db, where, (oldest, doubt.kid)):
             body = _flagged(db, manifests, entry, doubt)
             if body is not None:
                 tables.ENTRY.put(db, [(*entry[:-1], body)])
