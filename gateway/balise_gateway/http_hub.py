@@ -8,9 +8,9 @@ in hubs/, and when to try again to `uplink.py`.
 import asyncio
 import datetime
 import json
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -85,6 +85,8 @@ class Http:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise HubAway(f"no connection: {self.redacted(str(error)) or type(error).__name__}") from None
         if answer.status in ok:
+            if answer.headers.get("Content-Type", "").startswith("text/html"):
+                raise HubAway(f"{answer.status}, but a page for people: is this the hub, or a page of the network?")
             return answer
         raise refusal(answer, self.redacted(_shown(answer.body)))
 
@@ -216,27 +218,18 @@ def without_place(rows: Sequence[HubRow], known: Mapping[str, object], example: 
     }
 
 
-def utc_text(utc_ms: int) -> str:
-    """RFC 3339 with milliseconds, such as 2018-12-09T00:00:00.500Z."""
-    moment = datetime.datetime.fromtimestamp(utc_ms // 1000, datetime.UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{utc_ms % 1000:03d}Z"
-
-
-def json_number(number: Decimal) -> int | float:
-    """For json.dumps: exact up to 15 digits, which is more than any sensor has."""
-    return int(number) if number == number.to_integral_value() else float(number)
+@contextmanager
+def told_of(whom: str) -> Iterator[None]:
+    """An error of the hub's that the host must do something about names whose request it was."""
+    try:
+        yield
+    except HubDenied as error:
+        raise HubDenied(f"{whom}: {error}") from None
 
 
 def bearer(token: str) -> dict[str, str]:
     """The header for a token; none without one."""
     return {"Authorization": f"Bearer {token}"} if token else {}
-
-
-def window_s(row: HubRow) -> str | None:
-    """How long the window is that the row sums up, in seconds; None for a sample."""
-    agg = row.about.get("agg")
-    told = agg.get("window_s") if isinstance(agg, dict) else None
-    return None if told is None else str(told)
 
 
 def _moment(text: str) -> datetime.datetime | None:

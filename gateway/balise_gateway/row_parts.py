@@ -13,7 +13,6 @@ from urllib.parse import quote
 from balise_gateway.rows import HubRow, Value
 from balise_wire.channels import Channel, channel, names
 
-YEAR_10000_MS = 253_402_300_800_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KNOWN = frozenset(names())
 NOTHING: Mapping[str, object] = {}
@@ -30,7 +29,7 @@ def as_json(document: object) -> str:
 
 
 def moment(utc_ms: int) -> datetime:
-    """Below the year 10000 only (`YEAR_10000_MS`)."""
+    """Below the year 10000 only, as every row of rows.py is."""
     return _EPOCH + timedelta(milliseconds=utc_ms)
 
 

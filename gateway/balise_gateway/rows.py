@@ -18,6 +18,8 @@ from balise_wire.envelope import read_envelope
 from balise_wire.items import Anchor, Manifest, Readings
 from balise_wire.senml import utc_ms_of
 
+YEAR_10000_MS = 253_402_300_800_000
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -95,6 +97,8 @@ def _of_readings(
     rows: list[HubRow | Undated] = []
     for row, ticks in enumerate(item.times):
         dated = _dated(item, ticks, int(str(about.get("tick_ms", 1000))), anchors)
+        if not isinstance(dated, str) and not 0 <= dated[0] < YEAR_10000_MS:
+            dated = "its time is no date: no other hub has a form for it"
         if isinstance(dated, str):
             rows.append(Undated(seq, first + row, dated))
             continue

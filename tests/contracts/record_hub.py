@@ -17,7 +17,7 @@ async def whole(kind: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         there = far_end(kind, Path(folder))
         hub = there.hub()
-        await sent(hub)
+        await sent(there, hub)
         await hub.close()
         there.close()
         return there.captured()

@@ -1,10 +1,10 @@
 """InfluxDB: line protocol over HTTP, `/api/v2/write` of version 2 or `/write` of version 1.
 
-One line per row: measurement `balise`, tags `node`, `trust` and, for windows, `window_s`; one float field per channel
-in the unit of our channel table, and `<channel>_flag` (integer, QARTOD) where a value is not plain good. The stamp is
-the row's, in milliseconds; of a window its start. The same series and time replaces what was there, so a repeat does
-no harm. An error in one line refuses the whole request (version 2) or keeps the others (version 1): both are told as
-"something is refused", and the uplink halves.
+One line per row (and per length of window): measurement `balise`, tags `node`, `trust` and, for windows, `window_s`;
+one float field per channel in the unit of our channel table, and `<channel>_flag` (integer, QARTOD) where a value is
+not plain good. The stamp is the row's, in milliseconds; of a window its start. The same series and time replaces what
+was there, so a repeat does no harm. An error in one line refuses the whole request (version 2) or keeps the others
+(version 1): both are told as "something is refused", and the uplink halves.
 
 Sources: docs.influxdata.com, "Line protocol reference" (2.x; escapes, types) and "/api/v2/write", "/write" (1.x).
 """
@@ -18,9 +18,10 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from balise_gateway.errors import HubTooLarge
-from balise_gateway.http_hub import Http, HttpHubSettings, window_s
+from balise_gateway.http_hub import Http, HttpHubSettings
 from balise_gateway.hubs import Traits
-from balise_gateway.rows import HubRow
+from balise_gateway.row_parts import trust, window_s
+from balise_gateway.rows import HubRow, Value
 from balise_gateway.settings import Key
 
 MEASUREMENT = "balise"
@@ -59,7 +60,7 @@ class Hub:
         self._http = Http(transport, settings.timeout_s, settings.kind, [settings.token, _basic(settings.token)])
 
     async def send(self, rows: Sequence[HubRow]) -> int:
-        body = gzip.compress("".join(map(line_of, rows)).encode(), mtime=0)
+        body = gzip.compress("".join(map(lines_of, rows)).encode(), mtime=0)
         if len(body) > self.traits.batch_limit_bytes:
             raise HubTooLarge(f"{len(body)} bytes are more than one request takes")
         await self._http.ask("POST", self._url(), self._headers(), body, ok=(204,))
@@ -84,12 +85,19 @@ class Hub:
         return headers
 
 
-def line_of(row: HubRow) -> str:
-    """One line of line protocol, with its line break."""
-    tags = {"node": row.node, "trust": str(row.about.get("trust", "")), "window_s": window_s(row) or ""}
+def lines_of(row: HubRow) -> str:
+    """A line of line protocol, with its line break, for each length of window in the row; samples first."""
+    values: dict[int, list[Value]] = {}
+    for value in row.values:
+        values.setdefault(window_s(row, value), []).append(value)
+    return "".join(_line(row, window, found) for window, found in sorted(values.items()))
+
+
+def _line(row: HubRow, window: int, values: Sequence[Value]) -> str:
+    tags = {"node": row.node, "trust": trust(row), "window_s": str(window) if window else ""}
     head = ",".join([MEASUREMENT, *(f"{name}={escaped(value)}" for name, value in tags.items() if value)])
-    fields = [f"{escaped(value.channel)}={value.text}" for value in row.values]
-    fields += [f"{escaped(value.channel)}_flag={value.flag}i" for value in row.values if value.flag != PASS]
+    fields = [f"{escaped(value.channel)}={value.text}" for value in values]
+    fields += [f"{escaped(value.channel)}_flag={value.flag}i" for value in values if value.flag != PASS]
     return f"{head} {','.join(fields)} {row.utc_ms}\n"
 
 

@@ -22,8 +22,9 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from balise_gateway.errors import HubAway, HubDenied, HubRefused
-from balise_gateway.http_hub import Answer, Http, HttpHubSettings, Part, Parts, bearer, json_number, utc_text, window_s
+from balise_gateway.http_hub import Answer, Http, HttpHubSettings, Part, Parts, bearer
 from balise_gateway.hubs import Traits
+from balise_gateway.row_parts import iso, lon_lat, window_s
 from balise_gateway.rows import HubRow, Value
 from balise_gateway.settings import Key
 
@@ -88,16 +89,16 @@ class Hub:
             if name not in newest:
                 newest[name] = dict(await self._known(name))
             for attribute in attributes:
-                newest[name][attribute] = max(newest[name].get(attribute, ""), utc_text(row.utc_ms))
+                newest[name][attribute] = max(newest[name].get(attribute, ""), iso(row.utc_ms))
         fresh, behind = [], []
         for index, row, model, attributes in told:
             entity = {"id": _entity_id(row, model), "type": model}
-            at = utc_text(row.utc_ms)
+            at = iso(row.utc_ms)
             now = {name: found for name, found in attributes.items() if newest[entity["id"]][name] <= at}
             late = {name: found for name, found in attributes.items() if name not in now}
             key = (row.seq, row.index, model)
             if now:
-                fresh.append(Part(index, (*key, "now"), ("now",), {**entity, **now}))
+                fresh.append(Part(index, (*key, "now"), ("now",), {**entity, **now, **_location(row)}))
             if late and self._settings.temporal:
                 behind.append(Part(index, (*key, "late"), ("late", entity["id"]), {**entity, **late}))
         return await self._parts.send(fresh + behind, self._post, {})
@@ -170,19 +171,27 @@ def _entity_id(row: HubRow, model: str) -> str:
 
 
 def _attributes(row: HubRow, model: str) -> dict[str, dict[str, object]]:
-    at = utc_text(row.utc_ms)
+    at = iso(row.utc_ms)
     told = {WORDS[value.channel][1]: _property(value, at) for value in row.values if WORDS[value.channel][0] == model}
-    window = window_s(row)
-    if window is None:
+    window = max(window_s(row, value) for value in row.values if WORDS[value.channel][0] == model)
+    if not window:
         return told | {"dateObserved": _moment(at, at)}
-    until = utc_text(row.utc_ms + 1000 * int(window))
+    until = iso(row.utc_ms + 1000 * window)
     return told | {"dateObservedFrom": _moment(at, at), "dateObservedTo": _moment(until, at)}
+
+
+def _location(row: HubRow) -> dict[str, object]:
+    """Where the node is, as precise as the grant says; nothing where it tells nothing."""
+    place = lon_lat(row)
+    point = {"type": "Point", "coordinates": list(place or ())}
+    return {"location": {"type": "GeoProperty", "value": point}} if place is not None else {}
 
 
 def _property(value: Value, at: str) -> dict[str, object]:
     _, _, unit, power = WORDS[value.channel]
-    number = json_number(value.decimal.scaleb(power))
-    return {"type": "Property", "value": number, "unitCode": unit, "observedAt": at}
+    number = value.decimal.scaleb(power)
+    exact = int(number) if number == number.to_integral_value() else float(number)
+    return {"type": "Property", "value": exact, "unitCode": unit, "observedAt": at}
 
 
 def _moment(moment: str, at: str) -> dict[str, object]:

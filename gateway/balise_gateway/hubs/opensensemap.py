@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Annotated, Any
 
-from balise_gateway.http_hub import Http, HttpHubSettings, Part, Parts, utc_text, without_place
+from balise_gateway.http_hub import Http, HttpHubSettings, Part, Parts, told_of, without_place
 from balise_gateway.hubs import Traits
+from balise_gateway.row_parts import iso
 from balise_gateway.rows import HubRow
 from balise_gateway.settings import Key
 
@@ -76,7 +77,8 @@ class Hub:
         node = self._settings.nodes[parts[0].group[0]]
         body = "".join(part.payload for part in parts).encode()
         headers = {"Content-Type": "text/csv"} | ({"Authorization": node.token} if node.token else {})
-        await self._http.ask("POST", f"{self._settings.base}/boxes/{node.box}/data", headers, body, ok=(201,))
+        with told_of(parts[0].group[0]):
+            await self._http.ask("POST", f"{self._settings.base}/boxes/{node.box}/data", headers, body, ok=(201,))
         return len(body)
 
 
@@ -96,5 +98,5 @@ def parts_of(rows: Sequence[HubRow], nodes: Mapping[str, NodeAt], refused: dict[
         if number // MAX_VALUES != (number + len(told) - 1) // MAX_VALUES:
             number = -(-number // MAX_VALUES) * MAX_VALUES  # a row is never cut in two
         counts[row.node] = number + len(told)
-        lines = (f"{sensors[value.channel]},{value.text},{utc_text(row.utc_ms)}\n" for value in told)
+        lines = (f"{sensors[value.channel]},{value.text},{iso(row.utc_ms)}\n" for value in told)
         yield Part(index, (row.seq, row.index), (row.node, number // MAX_VALUES), "".join(lines))

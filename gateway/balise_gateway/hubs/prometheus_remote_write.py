@@ -22,9 +22,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Annotated, Any
 
-from balise_gateway.errors import HubAway, HubRefused, HubTooLarge
-from balise_gateway.http_hub import Http, HttpHubSettings, window_s
+from balise_gateway.errors import HubRefused, HubTooLarge
+from balise_gateway.http_hub import Http, HttpHubSettings
 from balise_gateway.hubs import Traits
+from balise_gateway.row_parts import trust, window_s
 from balise_gateway.rows import HubRow, Value
 from balise_gateway.settings import Key
 
@@ -89,12 +90,11 @@ class Hub:
         body = snappy_literals(write_request(rows))
         if len(body) > self.traits.batch_limit_bytes:
             raise HubTooLarge(f"{len(body)} bytes are more than one request takes")
-        try:
-            await self._http.ask("POST", self._settings.url, self._headers(), body, ok=range(200, 300))
-        except HubAway as error:
-            if "answered 408" in str(error) or "answered 425" in str(error):
-                raise HubRefused(str(error), {}) from error
-            raise
+        answer = await self._http.ask(
+            "POST", self._settings.url, self._headers(), body, ok=(*range(200, 300), 408, 425)
+        )
+        if answer.status >= 300:
+            raise HubRefused(f"the hub answered {answer.status}", {})
         return len(body)
 
     async def close(self) -> None:
@@ -126,8 +126,8 @@ def labels_of(row: HubRow, value: Value) -> Labels:
         "__name__": name,
         "channel": value.channel,
         "node": row.node,
-        "trust": str(row.about.get("trust", "")),
-        "window_s": window_s(row) or "",
+        "trust": trust(row),
+        "window_s": str(window_s(row, value) or ""),
     }
     return tuple(sorted((name, text) for name, text in told.items() if text))
 

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Annotated, Any
 
-from balise_gateway.http_hub import Http, HttpHubSettings, Part, Parts, without_place
+from balise_gateway.http_hub import Http, HttpHubSettings, Part, Parts, told_of, without_place
 from balise_gateway.hubs import Traits
+from balise_gateway.row_parts import meaning
 from balise_gateway.rows import HubRow
 from balise_gateway.settings import Key
 
@@ -103,7 +104,8 @@ class Hub:
             "X-PIN": str(pin),
         }
         url = f"{self._settings.base}/v1/push-sensor-data/"
-        (await self._http.ask("POST", url, headers, body, ok=range(200, 209))).json()
+        with told_of(node):
+            (await self._http.ask("POST", url, headers, body, ok=range(200, 209))).json()
         return len(body)
 
 
@@ -112,10 +114,10 @@ def parts_of(rows: Sequence[HubRow], nodes: Mapping[str, NodeAt], refused: dict[
     for index, row in enumerate(rows):
         if row.node not in nodes:
             continue
-        models, values = _models(row), dict[int, list[dict[str, str]]]()
+        values = dict[int, list[dict[str, str]]]()
         for value in row.values:
             word, pin, power = WORDS[value.channel]
-            model = models.get(value.channel, "")
+            model = str(meaning(row, value).get("model", ""))
             given = nodes[row.node].pins.get(value.channel)
             pin = int(given) if given else pin or PINS.get(model)
             if pin is None:
@@ -128,10 +130,3 @@ def parts_of(rows: Sequence[HubRow], nodes: Mapping[str, NodeAt], refused: dict[
         for pin, found in values.items():
             name = (row.node, pin, row.seq, row.index)
             yield Part(index, name, name, found)
-
-
-def _models(row: HubRow) -> dict[str, str]:
-    """The sensor model of each channel, as the manifest tells."""
-    entries = row.about.get("channels")
-    told = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-    return {str(entry.get("n")): str(entry.get("model", "")) for entry in told}

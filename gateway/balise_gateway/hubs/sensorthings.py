@@ -1,9 +1,9 @@
 """OGC SensorThings 1.1: observations by `POST /CreateObservations`, several data streams in one request.
 
 Each node's channel is a Datastream. Its id stands in the configuration, or `create` has it looked up by name (Thing:
-the node's name; Datastream: the channel's), and made where there is none. A Thing made here has no Location: where a
-node is, is the grant's matter, and no grant gives it yet. Its FeatureOfInterest, which servers would derive from the
-Location, is then a GeoJSON Feature without a geometry (RFC 7946 section 3.2).
+the node's name; Datastream: the channel's), and made where there is none. A Thing made here has the Location that the
+grant tells; its FeatureOfInterest is a GeoJSON Feature with the same point, or without a geometry (RFC 7946 section
+3.2) where the grant tells none.
 
 The answer holds a link or the word "error" for each observation: what is not a link is told as refused. A repeat is a
 second observation. What the hub has linked is not repeated after an outage or a partial refusal; a kill between its
@@ -29,13 +29,11 @@ from balise_gateway.http_hub import (
     Part,
     Parts,
     bearer,
-    json_number,
-    utc_text,
-    window_s,
     without_place,
 )
 from balise_gateway.hubs import Traits
-from balise_gateway.rows import HubRow
+from balise_gateway.row_parts import iso, lon_lat, number, trust, window_s
+from balise_gateway.rows import HubRow, Value
 from balise_gateway.settings import Key
 
 MEASUREMENT = "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement"
@@ -47,7 +45,7 @@ UNITS = {  # SenML unit: name, symbol, definition (UCUM)
     "dB": ("decibel", "dB", "ucum:dB"),
     "ppm": ("parts per million", "ppm", "ucum:[ppm]"),
 }
-_UNLOCATED: dict[str, object] = {"type": "Feature", "geometry": None, "properties": {}}
+_GEOJSON = "application/geo+json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,18 +104,18 @@ class Hub:
 
     async def _post(self, parts: Sequence[Part]) -> int:
         arrays: dict[tuple[str, str], list[int]] = {}
-        for number, part in enumerate(parts):
+        for index, part in enumerate(parts):
             node, stream, _ = part.payload
-            arrays.setdefault((node, stream), []).append(number)
+            arrays.setdefault((node, stream), []).append(index)
         body = [
-            _data_array(stream, self._things[node].feature, [parts[number].payload[2] for number in numbers])
-            for (node, stream), numbers in arrays.items()
+            _data_array(stream, self._things[node].feature, [parts[index].payload[2] for index in indexes])
+            for (node, stream), indexes in arrays.items()
         ]
         sent = json.dumps(body).encode()
         answer = await self._http.ask(
             "POST", f"{self._settings.base}/CreateObservations", self._headers(), sent, ok=(201,)
         )
-        order = [number for numbers in arrays.values() for number in numbers]
+        order = [index for indexes in arrays.values() for index in indexes]
         reasons = _reasons(answer, order)
         if reasons:
             raise HubRefused(f"{len(reasons)} of {len(parts)} observations refused", reasons)
@@ -127,24 +125,21 @@ class Hub:
         """Looks up or makes what this row needs."""
         thing = self._things.get(row.node)
         if thing is None or not thing.thing:
-            thing = await self._found(row.node, thing or _Thing({}))
+            thing = await self._found(row, thing or _Thing({}))
             self._things[row.node] = thing
         for value in row.values:
             if value.channel not in thing.datastreams:
                 made = _datastream(row, value.channel, value.unit, thing.thing)
                 thing.datastreams[value.channel] = await self._make("Datastreams", made)
         if not thing.feature:
-            told = {"name": row.node, "description": "around the node; its place is not told"}
-            made = {**told, "encodingType": "application/geo+json", "feature": _UNLOCATED}
             thing.feature = await self._first("FeaturesOfInterest", row.node) or await self._make(
-                "FeaturesOfInterest", made
+                "FeaturesOfInterest", _feature(row)
             )
 
-    async def _found(self, node: str, told: _Thing) -> _Thing:
-        thing = await self._first("Things", node)
+    async def _found(self, row: HubRow, told: _Thing) -> _Thing:
+        thing = await self._first("Things", row.node)
         if not thing:
-            made = {"name": node, "description": "a Balise node", "properties": {"node": node}}
-            return _Thing(told.datastreams, told.feature, await self._make("Things", made))
+            return _Thing(told.datastreams, told.feature, await self._make("Things", _thing(row)))
         url = f"{self._settings.base}/Things({_quoted(thing)})/Datastreams?$select=id,name&$top=1000"
         there = {str(entry.get("name")): str(entry.get("@iot.id")) for entry in await self._entries(url)}
         return _Thing({**there, **told.datastreams}, told.feature, thing)
@@ -188,17 +183,15 @@ def parts_of(rows: Sequence[HubRow], streams: Mapping[str, Mapping[str, str]], r
             names = ", ".join(value.channel for value in row.values)
             refused[index] = f'no Datastream for {names}: add one to datastreams of [hub.nodes."{row.node}"]'
         for value in told:
-            observation = [_time(row), json_number(value.decimal)]
+            observation = [_time(row, value), number(value)]
             key = (row.seq, row.index, value.channel)
             parts.append(Part(index, key, (), (row.node, mine[value.channel], observation)))
     return parts
 
 
-def _time(row: HubRow) -> str:
-    window = window_s(row)
-    if window is None:
-        return utc_text(row.utc_ms)
-    return f"{utc_text(row.utc_ms)}/{utc_text(row.utc_ms + 1000 * int(window))}"
+def _time(row: HubRow, value: Value) -> str:
+    window = window_s(row, value)
+    return f"{iso(row.utc_ms)}/{iso(row.utc_ms + 1000 * window)}" if window else iso(row.utc_ms)
 
 
 def _data_array(stream: str, feature: str, observations: list[list[object]]) -> dict[str, object]:
@@ -218,10 +211,37 @@ def _reasons(answer: Answer, order: Sequence[int]) -> dict[int, str]:
     if not isinstance(links, list) or len(links) != len(order):
         raise HubAway(f"201, but not one answer for each of the {len(order)} observations")
     return {
-        number: f"the hub answered {str(link)[:100]!r} for this observation"
-        for number, link in zip(order, links, strict=True)
+        index: f"the hub answered {str(link)[:100]!r} for this observation"
+        for index, link in zip(order, links, strict=True)
         if not isinstance(link, str) or "://" not in link
     }
+
+
+def _thing(row: HubRow) -> dict[str, object]:
+    made: dict[str, object] = {"name": row.node, "description": "a Balise node", "properties": {"node": row.node}}
+    point = _point(row)
+    if point is not None:
+        told = {"name": row.node, "description": _precision(row), "encodingType": _GEOJSON, "location": point}
+        made["Locations"] = [told]
+    return made
+
+
+def _feature(row: HubRow) -> dict[str, object]:
+    feature = {"type": "Feature", "geometry": _point(row), "properties": {}}
+    return {"name": row.node, "description": _precision(row), "encodingType": _GEOJSON, "feature": feature}
+
+
+def _point(row: HubRow) -> dict[str, object] | None:
+    """As precise as the grant says; longitude first (RFC 7946)."""
+    place = lon_lat(row)
+    return None if place is None else {"type": "Point", "coordinates": list(place)}
+
+
+def _precision(row: HubRow) -> str:
+    place = row.about.get("place")
+    if lon_lat(row) is None or not isinstance(place, dict):
+        return "around the node; its place is not told"
+    return f"the middle of a cell of {place['cell_m']} m" if "cell_m" in place else "the node's place"
 
 
 def _datastream(row: HubRow, channel: str, unit: str, thing: str) -> dict[str, object]:
@@ -237,7 +257,7 @@ def _datastream(row: HubRow, channel: str, unit: str, thing: str) -> dict[str, o
             "name": f"{channel} of {row.node}",
             "description": "a Balise node",
             "encodingType": "application/json",
-            "metadata": str(row.about.get("trust", "")),
+            "metadata": trust(row),
         },
     }
 

@@ -21,8 +21,9 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from balise_gateway.errors import HubAway, HubRefused
-from balise_gateway.http_hub import Http, HttpHubSettings, Part, Parts, bearer, json_number, utc_text, without_place
+from balise_gateway.http_hub import Http, HttpHubSettings, Part, Parts, bearer, told_of, without_place
 from balise_gateway.hubs import Traits
+from balise_gateway.row_parts import iso, number
 from balise_gateway.rows import HubRow
 from balise_gateway.settings import Key
 
@@ -82,7 +83,8 @@ class Hub:
         (device,) = parts[0].group
         body = json.dumps({"data": [part.payload for part in parts]}).encode()
         headers = {"Content-Type": "application/json", **bearer(self._settings.token)}
-        told = (await self._http.ask("POST", self._url(device), headers, body, ok=(200, 201))).json()
+        with told_of(f"device {device}"):
+            told = (await self._http.ask("POST", self._url(device), headers, body, ok=(200, 201))).json()
         word, said = (told.get("id"), str(told.get("message", ""))[:100]) if isinstance(told, dict) else (None, "")
         if word != "ok":
             raise HubRefused(f"the hub answered 200, but {word!r}: {said}", {})
@@ -125,7 +127,7 @@ def parts_of(rows: Sequence[HubRow], nodes: Mapping[str, NodeAt], refused: dict[
             continue
         node = nodes[row.node]
         sensors = [
-            {"id": int(node.sensors[value.channel]), "value": json_number(value.decimal)}
+            {"id": int(node.sensors[value.channel]), "value": number(value)}
             for value in row.values
             if value.channel in node.sensors
         ]
@@ -133,6 +135,6 @@ def parts_of(rows: Sequence[HubRow], nodes: Mapping[str, NodeAt], refused: dict[
             names = ", ".join(value.channel for value in row.values)
             refused[index] = f'no sensor for {names}: add one of them to sensors of [hub.nodes."{row.node}"]'
             continue
-        payload = {"recorded_at": utc_text(row.utc_ms)[:19] + "Z", "sensors": sensors}
+        payload = {"recorded_at": iso(row.utc_ms)[:19] + "Z", "sensors": sensors}
         parts.append(Part(index, (row.seq, row.index), (node.device,), payload))
     return parts

@@ -85,7 +85,7 @@ class HttpFarEnd(httpx.AsyncBaseTransport):
         others = {
             "later": httpx.Response(503, headers={"Retry-After": "17"}),
             "endless": httpx.Response(500, content=bytes(5 << 20)),
-            "a page of the network": httpx.Response(200, content=b"<html>welcome to the hotel</html>"),
+            "a page of the network": httpx.Response(200, html="<html>welcome to the hotel</html>"),
             "a redirect": httpx.Response(302, headers={"Location": "http://portal.example/"}),
         }
         if self.answer.isdigit():

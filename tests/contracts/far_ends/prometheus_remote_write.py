@@ -55,10 +55,7 @@ class FarEnd(HttpFarEnd):
         "token": "s3cr3t",
         "tenant": "street",
     }
-    answers = {word: error for word, error in COMMON.items() if word != "a page of the network"} | {
-        "408": COMMON["400"],
-        "425": COMMON["400"],
-    }
+    answers: ClassVar = {**COMMON, "408": COMMON["400"], "425": COMMON["400"]}
     secrets = ("s3cr3t", "cGk6czNjcjN0")
 
     def __init__(self, folder: Path) -> None:

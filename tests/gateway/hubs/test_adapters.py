@@ -164,12 +164,41 @@ def test_sensorthings_makes_only_what_is_not_there(tmp_path: Path) -> None:
 
 def test_sensorthings_tells_a_window_as_an_interval(tmp_path: Path) -> None:
     far = there("sensorthings", tmp_path)
-    hour = replace(ROWS[0], values=ROWS[0].values[:1], about={"agg": {"window_s": 3600}})
+    hour = replace(ROWS[0], values=ROWS[0].values[:1], about={"channels": [{"n": "pm2_5", "agg": {"window_s": 3600}}]})
     hub = far.hub()
     far.take = lambda request, body: httpx.Response(201, json=["https://frost.example/o(1)"])  # type: ignore[method-assign]
     sent(hub, [hour])
     (array,) = json.loads(far.log[-1][1])
     assert array["dataArray"] == [["2018-12-09T00:00:00.000Z/2018-12-09T01:00:00.000Z", 2.7]]
+
+
+PLACE = {"place": {"lon_udeg": 2_352_000, "lat_udeg": 48_857_000, "cell_m": 1000}}  # as a grant tells it
+
+
+def test_the_place_that_the_grant_tells_is_told_and_no_other(tmp_path: Path) -> None:
+    somewhere, nowhere = replace(stamped(0)[0], about=PLACE), row(9, 1, STREET, START_UTC_MS, pm2_5=1)
+    far = there("ngsi_ld", tmp_path)
+    sent(far.hub(), [somewhere, nowhere])
+    points = [entity.get("location") for entity in far.entities.values()]  # type: ignore[attr-defined]
+    assert points == [{"type": "GeoProperty", "value": {"type": "Point", "coordinates": [2.352, 48.857]}}, None]
+
+
+def test_sensorthings_makes_a_place_where_the_grant_tells_one(tmp_path: Path) -> None:
+    def answer(request: httpx.Request, body: bytes) -> httpx.Response | None:
+        if request.method == "GET":
+            return httpx.Response(200, json={"value": []})
+        if request.url.path.endswith("CreateObservations"):
+            return httpx.Response(201, json=["https://frost.example/o(1)"])
+        return httpx.Response(201, headers={"Location": f"{request.url}('a-1')"})
+
+    far = there("sensorthings", tmp_path, answer)
+    sent(far.hub(nodes={}, create=True), [replace(stamped(0)[0], about=PLACE)])
+    made = {request.url.path.rpartition("/")[2]: json.loads(body) for request, body in far.log if body}
+    point = {"type": "Point", "coordinates": [2.352, 48.857]}
+    (location,) = made["Things"]["Locations"]
+    assert (location["location"], location["description"]) == (point, "the middle of a cell of 1000 m")
+    assert made["FeaturesOfInterest"]["feature"]["geometry"] == point
+    assert made["CreateObservations"][0]["dataArray"] == [["2018-12-09T00:00:00.000Z", 0.0, "a-1"]]
 
 
 def test_ngsi_ld_never_lets_an_old_value_become_now(tmp_path: Path) -> None:

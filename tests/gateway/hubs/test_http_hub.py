@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from email.utils import format_datetime
 
 import httpx
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balise_gateway.errors import HubAway, HubDenied, HubError, HubRefused, HubTooLarge
-from balise_gateway.http_hub import Answer, Http, Part, Parts, json_number, refusal, retry_after_s, utc_text
+from balise_gateway.http_hub import Answer, Http, Part, Parts, refusal, retry_after_s
 from gateway.support import START_UTC_MS, played
 
 MEANINGS: dict[type[HubError], set[int]] = {
@@ -90,18 +89,16 @@ def test_an_answer_that_is_no_json_is_not_the_hubs() -> None:
         Answer(200, {}, b"<html>").json()
 
 
-@given(st.integers(0, 4_102_444_800_000))
-def test_times_are_exact_to_the_millisecond(utc_ms: int) -> None:
-    text = utc_text(utc_ms)
-    assert len(text) == len("2018-12-09T00:00:00.500Z")
-    moment = datetime.fromisoformat(text)
-    assert (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000 == pytest.approx(utc_ms, abs=0.01)
+def test_a_page_for_people_is_not_the_hubs_answer() -> None:
+    page = httpx.MockTransport(lambda request: httpx.Response(200, html="<html>welcome to the hotel</html>"))
 
+    async def scene() -> None:
+        http = Http(page, 5.0, "test")
+        with pytest.raises(HubAway, match="page of the network"):
+            await http.ask("GET", "http://hub.example/", {})
+        await http.close()
 
-@given(st.integers(-(10**15) + 1, 10**15 - 1), st.integers(0, 9))
-def test_numbers_in_json_are_exact(integer: int, scale: int) -> None:
-    number = Decimal(integer).scaleb(-scale)
-    assert Decimal(repr(json_number(number))) == number
+    played(scene)
 
 
 class Several:

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from line_protocol_parser import parse_line
 
 from balise_gateway.errors import HubRefused, HubTooLarge
-from balise_gateway.hubs.influxdb import Hub, Settings, line_of
+from balise_gateway.hubs.influxdb import Hub, Settings, lines_of
 from balise_gateway.rows import HubRow, Value
 from contracts.far_ends import AIR, ROWS
 from gateway.hubs.servers import influxdb
 from gateway.support import START_UTC_MS, played
 
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
-WINDOW = {"trust": "node-signed", "agg": {"function": "mean", "window_s": 3600, "completeness_pct": 75}}
+WINDOW = {"n": "pm2_5", "agg": {"function": "mean", "window_s": 3600, "completeness_pct": 75}}
 
 
 def row(node: str, channel: str, integer: int = 27, scale: int = 1, flag: int = 1) -> HubRow:
@@ -36,7 +36,7 @@ def back(text: str) -> str:
 
 @given(NAMES, NAMES, st.integers(-(2**53), 2**53), st.integers(0, 9))
 def test_any_name_comes_out_as_it_went_in(node: str, channel: str, integer: int, scale: int) -> None:
-    line = line_of(row(node, channel, integer, scale))
+    line = lines_of(row(node, channel, integer, scale))
     assert line.count("\n") == 1
     told = parse_line(line.removesuffix("\n"))
     assert told["measurement"] == "balise"
@@ -48,10 +48,12 @@ def test_any_name_comes_out_as_it_went_in(node: str, channel: str, integer: int,
 
 
 def test_flags_and_windows_are_told() -> None:
-    value = Value("pm2_5", "ug/m3", 27, 1, flag=3)
-    line = line_of(HubRow(1, 0, AIR, START_UTC_MS, None, (value,), WINDOW))
-    told = "trust=node-signed,window_s=3600 pm2_5=2.7,pm2_5_flag=3i"
-    assert line == f"balise,node={AIR},{told} 1544313600000\n"
+    values = (Value("pm2_5", "ug/m3", 27, 1, flag=3), Value("pm10", "ug/m3", 41, 1))
+    about = {"trust": "node-signed", "channels": [WINDOW, {"n": "pm10"}]}
+    assert lines_of(HubRow(1, 0, AIR, START_UTC_MS, None, values, about)) == (
+        f"balise,node={AIR},trust=node-signed pm10=4.1 1544313600000\n"
+        f"balise,node={AIR},trust=node-signed,window_s=3600 pm2_5=2.7,pm2_5_flag=3i 1544313600000\n"
+    )
 
 
 def test_version_2_needs_an_organisation() -> None:

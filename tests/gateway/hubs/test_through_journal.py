@@ -19,8 +19,8 @@ from balise_gateway.uplink import Patience, Uplink
 from contracts.far_ends import AIR, far_end
 from contracts.far_ends._http import HttpFarEnd
 from gateway.closing_bench import Bench
-from gateway.support import CHANNELS, START_UTC_MS, played, until
-from gateway.test_freight_rows import LOG, bench_with
+from gateway.support import CHANNELS, START_UTC_MS, AirNode, played, until
+from gateway.test_freight_rows import LOG, bench_with, close, parked
 
 ROWS, BATCH_ROWS, KILLS = 30, 4, 3
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -91,3 +91,16 @@ def test_nothing_is_lost_and_a_kill_repeats_one_batch_at_most(kind: str, seed: i
     repeats = sum(held.values()) - len(held)
     idempotent = far.hub(**SETTINGS[kind]).traits.idempotent
     assert repeats <= (0 if idempotent else (KILLS - storm.kills) * BATCH_ROWS * len(CHANNELS))
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_a_row_whose_time_is_no_date_is_parked_and_holds_up_nobody(kind: str, tmp_path: Path) -> None:
+    bench, far, node = bench_with(tmp_path, 2), far_end(kind, tmp_path), AirNode(boot=2)
+    close(bench, node.hello(), node.row(300_000_000_000))
+    close(bench, node.row(START_UTC_MS // 1000 + 600))
+    assert isinstance(far, HttpFarEnd)
+    storm = Storm(far, 0)
+    storm.kills = 0
+    played(lambda: one_life(bench, far.hub(**SETTINGS[kind]), storm))
+    assert [why.split(":")[0] for why in parked(bench)] == ["its time is no date"]
+    assert {value.utc_ms for value in far.held()} == {START_UTC_MS, START_UTC_MS + 60_000, START_UTC_MS + 600_000}
