@@ -17,7 +17,7 @@ from balise_gateway.boots import DATED_MS, Boot
 from balise_gateway.clock import DRIFT_PPM, Clock, known_utc_ms, latest_utc_ms
 from balise_gateway.grants import source, withdrawal
 from balise_gateway.grants.ages import Ages
-from balise_gateway.grants.rules import Seen, View, Withdrawn
+from balise_gateway.grants.rules import Seen, View
 from balise_gateway.grants.waiting import Waiting
 from balise_gateway.journal import Journal, bodies, tables
 from balise_gateway.journal.tables import HOME_LOG, Row
@@ -77,12 +77,9 @@ class Closer:
         with self._journal.transaction() as db:
             state = Log.read(db, log)
             view = self._views[log]
+            self._keep_to_grant(db, state, view)
             if self._must_ask_hub(db, log) or (_needs_clock(view) and known_utc_ms(self._clock) is None):
                 return False
-            if isinstance(view, Withdrawn):
-                withdrawal.erase_unsent(db, state)
-            elif view.grant is not None:
-                withdrawal.tell_erased(db, state, f"balise/{self._signer.kid.hex()}")
             delay_ms = view.grant.delay_ms if view.grant else 0
             entries = _some_entries(db, state.cursor, self._ages.newest_entry(db, delay_ms))
             envelope = _Envelope(db, state, self._clock, view, self._manifests)
@@ -99,6 +96,13 @@ class Closer:
                 state.save(db)
                 logs.prune(db, tuple(self._views))
         return bool(entries) or envelope.more
+
+    def _keep_to_grant(self, db: sqlite3.Connection, state: Log, view: View) -> None:
+        """What was signed under a grant that let through more, and was not sent, is erased, and told under the next."""
+        if view.erases and (view.grant is None or source.is_news(db, state, view.grant)):
+            withdrawal.erase_unsent(db, state)
+        if view.grant is not None:
+            withdrawal.tell_erased(db, state, f"balise/{self._signer.kid.hex()}")
 
     def _must_ask_hub(self, db: sqlite3.Connection, log: int) -> bool:
         """After a salvage that lost the log's own count, only the hub knows it: is there an envelope to ask with?"""

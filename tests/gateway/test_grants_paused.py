@@ -1,5 +1,6 @@
 """Pause, resumption and withdrawal of a grant, the ledger of what has left, and the consent record."""
 
+import datetime
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -103,6 +104,48 @@ def test_a_withdrawn_grant_does_not_come_back_and_what_was_not_sent_is_erased(tm
         assert len(b.log(HOME_LOG)) == 5  # the home log keeps all
 
     bench(tmp_path, scene)
+
+
+def test_what_was_signed_under_a_wider_grant_does_not_leave_under_a_narrower_one(tmp_path: Path) -> None:
+    async def scene(b: Bench) -> None:
+        with_standings(b, grant_of(indoor=True)).note_given(1)
+        node = AirNode()
+        b.take(node.hello(), node.row(T0))
+        b.close()
+        with_standings(b, grant_of(indoor=True, delay_s=0, place="exact")).note_given(2)  # wider: it may go on
+        b.close()
+        assert [envelope.seq for envelope in b.log(LOG)] == [1]
+        with_standings(b, grant_of(indoor=True, channels=("pm10",))).note_given(3)
+        b.close(LOG)
+        assert [envelope.seq for envelope in b.log(LOG)] == [2]
+        assert [type(item).__name__ for item in b.items(LOG)] == ["Source", "Loss"]
+        b.take(node.row(T0 + 60))
+        b.close()
+        assert [envelope.seq for envelope in b.log(LOG)] == [2, 3]
+        assert ticks_of(b) == [T0 + 60]
+
+    bench(tmp_path, scene)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "covered"),
+    [
+        ({}, {}, True),
+        ({"channels": ("pm10",)}, {"channels": ("*",)}, True),
+        ({}, {"channels": ("pm10",)}, False),
+        ({"resolution_s": 60}, {"resolution_s": 0}, True),
+        ({"resolution_s": 60}, {"resolution_s": 90}, False),
+        ({"place": "exact"}, {"place": "1km"}, False),
+        ({"place": "commune"}, {"place": "1km"}, False),
+        ({"indoor": True}, {}, False),
+        ({"delay_s": 60}, {"delay_s": 0.5}, True),
+        ({"last_day": datetime.date(2026, 1, 1)}, {"last_day": datetime.date(2026, 2, 1)}, True),
+        ({}, {"last_day": datetime.date(2026, 2, 1)}, False),
+        ({}, {"licence": "CC0-1.0"}, False),
+    ],
+)
+def test_whether_a_grant_covers_the_one_before(before: dict[str, Any], after: dict[str, Any], covered: bool) -> None:
+    assert grant_of(**after).covers(grant_of(**before).terms()) == covered
 
 
 def test_given_grants_are_recorded_once_and_again_when_they_change(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ purpose one of a few words, its days are in order. Leaves what it means for an i
 import dataclasses
 import datetime
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -73,6 +74,24 @@ class Grant:
         """Does it matter when a row was measured? Then rows without a time stay."""
         return bool(self.resolution_s or self.first_day or self.last_day)
 
+    def covers(self, before: Mapping[str, object]) -> bool:
+        """Does it let through all that a grant with these terms did, for the same use?"""
+        if set(before) != {field.name for field in dataclasses.fields(self)}:
+            return False  # written by another version: who knows
+        days = {name: _day(before[name]) for name in ("first_day", "last_day")}
+        old = Grant(**{**before, **days})  # type: ignore[arg-type]
+        return (
+            (set(old.channels) <= set(self.channels) or "*" in self.channels)
+            and (set(old.nodes) <= set(self.nodes) or "*" in self.nodes)
+            and self.indoor >= old.indoor
+            and self.delay_s <= old.delay_s
+            and self.resolution_s in (0, old.resolution_s)
+            and (self.place in ("exact", old.place) or old.place == "none")
+            and (self.purpose, self.purpose_text, self.licence) == (old.purpose, old.purpose_text, old.licence)
+            and (self.first_day is None or (old.first_day is not None and self.first_day <= old.first_day))
+            and (self.last_day is None or (old.last_day is not None and self.last_day >= old.last_day))
+        )
+
     def terms(self) -> dict[str, object]:
         """All that it says, in plain values."""
         told: dict[str, object] = {}
@@ -86,3 +105,7 @@ class Grant:
     def digest(self) -> bytes:
         """SHA-256 over all that it says, in deterministic CBOR: another grant has another digest."""
         return hashlib.sha256(cbor.encode(self.terms())).digest()
+
+
+def _day(told: object) -> datetime.date | None:
+    return None if told is None else datetime.date.fromisoformat(str(told))

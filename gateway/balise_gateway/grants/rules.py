@@ -62,6 +62,11 @@ class View(Protocol):
         ...
 
     @property
+    def erases(self) -> bool:
+        """Is what was signed for this log, and not sent, more than may leave now?"""
+        ...
+
+    @property
     def timed(self) -> bool:
         """Are rows looked at one by one? Then those without a known time do not leave."""
         ...
@@ -85,7 +90,7 @@ class View(Protocol):
 class Home:
     """The home log: everything, and nowhere to leave to. It knows each node's exact place."""
 
-    grant, timed = None, False
+    grant, erases, timed = None, False, False
 
     def __init__(self, sites: Mapping[bytes, Site] | None = None) -> None:
         self._sites = sites or {}
@@ -111,7 +116,7 @@ class Home:
 class Nothing:
     """A hub without a grant."""
 
-    grant, timed = None, False
+    grant, erases, timed = None, False, False
 
     def manifest(self, kid: bytes, columns: Columns) -> Seen | None:
         return None
@@ -126,9 +131,14 @@ class Nothing:
 class Withdrawn(Nothing):
     """A hub whose grant was withdrawn: also what was signed for it stays."""
 
+    erases = True
+
 
 class Granted:
-    """One grant, and the nodes' sites by key id. Days are those of `zone`; `pauses` are (start, end) in UTC ms."""
+    """One grant, and the nodes' sites by key id. Days are those of `zone`; `pauses` are (start, end) in UTC ms.
+
+    `narrower`: the grant before it let through more.
+    """
 
     def __init__(
         self,
@@ -136,8 +146,10 @@ class Granted:
         sites: Mapping[bytes, Site],
         zone: ZoneInfo,
         pauses: Sequence[tuple[int, int | None]] = (),
+        narrower: bool = False,
     ) -> None:
         self.grant, self._sites, self._pauses = grant, sites, pauses
+        self.erases = narrower
         self._start_ms, self._end_ms = period_ms(grant, zone)
         self.timed = grant.narrows_time or bool(pauses)
         self.manifest = functools.lru_cache(maxsize=4_096)(self._manifest)

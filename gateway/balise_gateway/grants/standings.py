@@ -76,7 +76,13 @@ class Standings(Mapping[int, View]):
             return Nothing()
         if state_of(events, log, grant.id) == WITHDRAWN:
             return Withdrawn()
-        return Granted(grant, self._sites, self._zone, pauses_of(events, log))
+        narrower = any(not grant.covers(event.terms) for event in _given_before(events, log, grant)[-1:])
+        return Granted(grant, self._sites, self._zone, pauses_of(events, log), narrower)
+
+
+def _given_before(events: Sequence[Event], log: int, grant: Grant) -> list[Event]:
+    """The grants of this log that said something else, oldest first."""
+    return [event for event in events if event.log == log and event.what == GIVEN and event.terms != grant.terms()]
 
 
 def state_of(events: Sequence[Event], log: int, grant: str) -> str:

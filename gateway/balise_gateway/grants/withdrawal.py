@@ -1,7 +1,7 @@
-"""After a withdrawal: what was signed for a hub and is not known to be there is erased, and told to be missing later.
+"""After a withdrawal, or a grant that lets through less: what was signed and may not be at the hub yet is erased.
 
-Promises that nothing which was granted once leaves after the grant was withdrawn, also under a new grant; that numbers
-go on without being given twice; and that the log's proofs stay possible (table `leaf`).
+Promises that nothing leaves that was granted once and is not any more; that the next grant's log says which numbers are
+missing; that no number is given twice; and that the log's proofs stay possible (table `leaf`).
 """
 
 import sqlite3
@@ -12,7 +12,7 @@ from balise_gateway.logs import Log
 from balise_wire.items import Loss
 from balise_wire.log import leaf_hash
 
-REASON = "withdrawn by the host before it was sent"
+REASON = "not granted any more when it was to be sent"
 
 
 def erase_unsent(db: sqlite3.Connection, log: Log) -> None:
