@@ -117,9 +117,11 @@ class Gateway:
             return []
         from balise_gateway import page  # its libraries are needed by those only who want a page
         from balise_gateway.api import app
+        from balise_gateway.operation import metrics
 
         room = app.Room(parts.journal, self._clock, parts.access, parts.tally, parts.sites, parts.zone)
-        serving = page.serve(self._config.page, self.status, app.routes(room))
+        more = [*app.routes(room), metrics.route(self.status, self._config.gateway.data_dir)]
+        serving = page.serve(self._config.page, self.status, more)
         return [group.create_task(serving), group.create_task(parts.tally.run())]
 
     async def _open(self, parts: "_Parts", stop: asyncio.Event) -> bool:
@@ -239,7 +241,8 @@ def _hub_state(uplink: Uplink, standings: Standings) -> dict[str, object]:
         grant = standings.state(uplink.settings.log)
     except JournalError:
         grant = "unreadable"  # nothing leaves, and the uplink's error says why
-    return {"error": state.error, "failures": state.failures, "answers": state.answers, "grant": grant}
+    answered = {"answers": state.answers, "sent_bytes": state.sent_bytes}
+    return {"error": state.error, "failures": state.failures, **answered, "grant": grant}
 
 
 async def _real_listen(factory: Any, host: str, port: int, **options: Any) -> asyncio.Server:

@@ -1,0 +1,141 @@
+"""How the gateway is, for Prometheus: the status document as metrics, at `/metrics` of the page.
+
+Promises base units (seconds, bytes), `_total` for what only rises, and no value of a sensor: those are for `hubs/`.
+Leaves the text form to prometheus_client, which speaks OpenMetrics to those who ask for it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from balise_gateway.errors import MissingExtra
+from balise_gateway.journal.file import FILE_NAME
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+    from starlette.routing import Route
+
+Document = Mapping[str, Any]
+_MS_PER_S = 1_000
+
+
+def exposition(document: Document, data_dir: Path, accept: str) -> tuple[bytes, str]:
+    """(text, content type) for a scraper that accepts this."""
+    try:
+        from prometheus_client import CollectorRegistry
+        from prometheus_client.exposition import choose_encoder
+    except ImportError as error:
+        raise MissingExtra("/metrics", "prometheus-client", "gateway") from error
+
+    class Collector:
+        def collect(self) -> "Iterator[Metric]":
+            yield from _metrics(document, data_dir)
+
+    registry = CollectorRegistry()
+    registry.register(Collector())
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type
+
+
+def route(status: Callable[[], Document], data_dir: Path) -> "Route":
+    """`/metrics`, for the page's server."""
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    async def metrics(request: Request) -> Response:
+        text, content_type = exposition(status(), data_dir, request.headers.get("accept", ""))
+        return Response(text, headers={"Content-Type": content_type})
+
+    return Route("/metrics", metrics)
+
+
+def _metrics(document: Document, data_dir: Path) -> "Iterator[Metric]":
+    yield from _journal(document, data_dir)
+    yield from _nodes(document)
+    yield from _logs(document)
+    yield from _ingests(document)
+
+
+def _journal(document: Document, data_dir: Path) -> "Iterator[Metric]":
+    journal, clock = document.get("journal", {}), document.get("clock", {})
+    yield _gauge("journal_usable", "1 while the journal can be read and written", [((), journal.get("error") is None)])
+    yield _counter("commits", "transactions that took frames", [((), journal.get("commits", 0))])
+    yield _gauge("frames_pending", "frames in memory, not yet on disk", [((), journal.get("pending_frames", 0))])
+    yield _counter("frames_repeated", "frames that came again", [((), journal.get("repeated_frames", 0))])
+    taken = _by_name(journal.get("not_taken", {}))
+    yield _counter("frames_not_taken", "frames that come again: no room, or no journal", taken, ("reason",))
+    refused = _by_name(document.get("refused", {}))
+    yield _counter("frames_refused", "frames that were kept aside, by reason", refused, ("reason",))
+    found = data_dir / FILE_NAME
+    yield _gauge(
+        "journal_bytes", "the size of the journal's file", [((), found.stat().st_size if found.exists() else 0)]
+    )
+    unsure_ms = clock.get("uncertainty_ms")
+    yield _gauge("clock_known", "1 when the gateway knows the time", [((), unsure_ms is not None)])
+    if unsure_ms is not None:
+        yield _gauge("clock_uncertainty_seconds", "how wrong the time may be", [((), unsure_ms / _MS_PER_S)])
+
+
+def _nodes(document: Document) -> "Iterator[Metric]":
+    nodes = document.get("nodes", [])
+    yield _counter("node_rows", "rows that were taken", [((n["name"],), n["rows"]) for n in nodes], ("node",))
+    times = [((n["name"],), n["latest_utc_ms"] / _MS_PER_S) for n in nodes if n.get("latest_utc_ms")]
+    yield _gauge("node_latest_timestamp_seconds", "when the newest row was measured", times, ("node",))
+
+
+def _logs(document: Document) -> "Iterator[Metric]":
+    logs = document.get("logs", [])
+    named = [((log["name"],), log) for log in logs]
+    yield _counter("log_envelopes", "signed envelopes", [(name, log["next_seq"] - 1) for name, log in named], ("log",))
+    yield _counter("log_signed_bytes", "their bytes", [(name, log["bytes"]) for name, log in named], ("log",))
+    pending = [(name, log["pending_rows"]) for name, log in named]
+    yield _gauge("log_pending_rows", "rows that are committed and not signed yet", pending, ("log",))
+    hubs = [(name, log["hub"]) for name, log in named if "hub" in log]
+    lag = [(name, hub["lag_envelopes"]) for name, hub in hubs]
+    yield _gauge("hub_lag_envelopes", "envelopes that the hub does not hold", lag, ("hub",))
+    parked = [(name, len(hub["parked"])) for name, hub in hubs]
+    yield _gauge("hub_parked_envelopes", "envelopes that the hub refused (at most 20 are counted)", parked, ("hub",))
+    live = [(name, hub) for name, hub in hubs if "answers" in hub]
+    usable = [(name, hub.get("error") is None) for name, hub in live]
+    yield _gauge("hub_usable", "1 while the last delivery was answered", usable, ("hub",))
+    yield _counter("hub_answers", "deliveries that were answered", [(n, hub["answers"]) for n, hub in live], ("hub",))
+    sent = [(name, hub.get("sent_bytes", 0)) for name, hub in live]
+    yield _counter("hub_sent_bytes", "bytes handed over, without what the network adds", sent, ("hub",))
+
+
+def _ingests(document: Document) -> "Iterator[Metric]":
+    ingests = document.get("ingests", [])
+    labels = ("kind", "where")
+    up = [((each["kind"], each["where"]), each["state"] == "up") for each in ingests]
+    yield _gauge("ingest_up", "1 while it can take frames", up, labels)
+    events = [
+        ((each["kind"], each["where"], name), count) for each in ingests for name, count in each["counters"].items()
+    ]
+    yield _counter("ingest_events", "what happened there, by name", events, (*labels, "event"))
+
+
+Samples = Sequence[tuple[tuple[str, ...], Any]]
+
+
+def _by_name(counts: Mapping[str, int]) -> Samples:
+    return [((name,), count) for name, count in counts.items()]
+
+
+def _gauge(name: str, says: str, samples: Samples, labels: tuple[str, ...] = ()) -> "Metric":
+    from prometheus_client.core import GaugeMetricFamily
+
+    return _filled(GaugeMetricFamily(f"balise_{name}", says, labels=labels), samples)
+
+
+def _counter(name: str, says: str, samples: Samples, labels: tuple[str, ...] = ()) -> "Metric":
+    from prometheus_client.core import CounterMetricFamily
+
+    return _filled(CounterMetricFamily(f"balise_{name}", says, labels=labels), samples)
+
+
+def _filled(family: Any, samples: Samples) -> "Metric":
+    for names, value in samples:
+        family.add_metric(names, float(value))
+    found: Metric = family
+    return found
