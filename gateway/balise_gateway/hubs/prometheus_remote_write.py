@@ -1,10 +1,10 @@
 """Prometheus remote write 1.0: to Prometheus itself, Mimir, Thanos, VictoriaMetrics and others.
 
-One series per node, channel and window: `balise_<channel>_<unit>` with the labels `channel`, `node`, `trust` and
-`window_s`, sorted; samples in rising order of time, stamped with the row's time, of a window its start. Values are
-64-bit floats, as the protocol wants. The body is a protobuf message in Snappy's block format, whose literals alone are
-a valid encoding ("format_description.txt", section 2.1): it is written here in a few lines, larger than it could be,
-because the known libraries are compiled ones without a wheel for every Pi.
+One series per node, channel and window, named as `prometheus_names.py` says; samples in rising order of time, stamped
+with the row's time, of a window its start. Values are 64-bit floats, as the protocol wants. The body is a protobuf
+message in Snappy's block format, whose literals alone are a valid encoding ("format_description.txt", section 2.1): it
+is written here in a few lines, larger than it could be, because the known libraries are compiled ones without a wheel
+for every Pi.
 
 A receiver takes no sample older than its newest of the series, nor older than its own window (0 by default): what is
 too old is answered 400, is never sent again by itself, and is told as refused. `takes_past` says that the receiver is
@@ -15,7 +15,6 @@ Source: prometheus.io/docs/specs/remote_write_spec (1.0, April 2023).
 """
 
 import base64
-import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from typing import Annotated, Any
 from balise_gateway.errors import HubRefused, HubTooLarge
 from balise_gateway.http_hub import Http, HttpHubSettings
 from balise_gateway.hubs import Traits
-from balise_gateway.row_parts import trust, window_s
+from balise_gateway.prometheus_names import labels_of, metric_of
 from balise_gateway.rows import HubRow, Value
 from balise_gateway.settings import Key
 
@@ -33,27 +32,6 @@ HEADERS = {
     "Content-Type": "application/x-protobuf",
     "Content-Encoding": "snappy",
     "X-Prometheus-Remote-Write-Version": "0.1.0",
-}
-UNITS = {  # prometheus.io/docs/practices/naming: base units, in words
-    "ug/m3": "micrograms_per_cubic_meter",
-    "Cel": "celsius",
-    "%RH": "percent",
-    "Pa": "pascals",
-    "dB": "decibels",
-    "dBm": "dbm",
-    "ppm": "ppm",
-    "Ohm": "ohms",
-    "V": "volts",
-    "A": "amperes",
-    "W": "watts",
-    "m": "meters",
-    "l": "liters",
-    "lx": "lux",
-    "s": "seconds",
-    "lat": "degrees",
-    "lon": "degrees",
-    "count": "",
-    "/": "",
 }
 _LITERAL_BYTES = 1 << 16
 Labels = tuple[tuple[str, str], ...]
@@ -114,21 +92,13 @@ def write_request(rows: Sequence[HubRow]) -> bytes:
     series: dict[Labels, dict[int, float]] = {}
     for row in rows:
         for value in row.values:
-            series.setdefault(labels_of(row, value), {})[row.utc_ms] = value.number
+            series.setdefault(_labels(row, value), {})[row.utc_ms] = value.number
     return b"".join(_field(1, _time_series(labels, samples)) for labels, samples in sorted(series.items()))
 
 
-def labels_of(row: HubRow, value: Value) -> Labels:
+def _labels(row: HubRow, value: Value) -> Labels:
     """The labels of a value's series, sorted by name as the protocol wants; an empty one is no label."""
-    unit = UNITS.get(value.unit, value.unit)
-    name = re.sub("[^a-zA-Z0-9_]", "_", "_".join(filter(None, ("balise", value.channel, unit))))
-    told = {
-        "__name__": name,
-        "channel": value.channel,
-        "node": row.node,
-        "trust": trust(row),
-        "window_s": str(window_s(row, value) or ""),
-    }
+    told = {"__name__": metric_of(value), **labels_of(row, value)}
     return tuple(sorted((name, text) for name, text in told.items() if text))
 
 

@@ -41,9 +41,7 @@ async def served(there: FarEnd, **settings: Any) -> AsyncIterator[RowHub]:
 def test_promtool_has_nothing_to_say(there: FarEnd) -> None:
     """Of every channel of the table, and of one that is not in it."""
     told = row(1, 0, AIR, START_UTC_MS, **dict.fromkeys(names(), 1))
-    told = replace(
-        told, values=(*told.values, Value("pm2_5.barkjohn_2021", "ug/m3", 51, 1), Value("été", "ppb", 1, 0))
-    )
+    told = replace(told, values=(*told.values, Value("pm2_5.barkjohn_2021", "ug/m3", 51, 1), Value("été", "ppb", 1, 0)))
 
     async def scene() -> None:
         async with served(there) as hub:

@@ -76,7 +76,7 @@ def test_a_real_prometheus_holds_what_was_sent_once_and_refuses_the_past(tmp_pat
 
     with prometheus(tmp_path) as base:
         played(lambda: scene(base))
-        dust = samples(base, "balise_pm2_5_micrograms_per_cubic_meter")
+        dust = samples(base, "balise_pm2_5_ugm3")
         air = samples(base, "balise_temperature_celsius")[AIR]
     seconds = START_UTC_MS // 1000
     assert dust[AIR] == [[seconds, "2.7"], [seconds + 145.25, "0"]]
@@ -96,7 +96,7 @@ def test_a_real_prometheus_with_a_window_takes_the_past(tmp_path: Path) -> None:
 
     with prometheus(tmp_path, out_of_order_window="7d") as base:
         played(lambda: scene(base))
-        assert [number for _, number in samples(base, "balise_pm2_5_micrograms_per_cubic_meter")[AIR]] == [
+        assert [number for _, number in samples(base, "balise_pm2_5_ugm3")[AIR]] == [
             "2.7",
             "2.7",
             "0",
