@@ -92,8 +92,10 @@ class Intake:
             for row in tables.NODE.read(db):
                 if row[0] in self.nodes:
                     self.nodes[row[0]].take_row(row)
+                    self._quality.nodes.recall(db, row)
                 elif len(row[0]) > KID_BYTES:
                     self.foreign.take_row(row)
+                    self._quality.foreign.recall(db, row)
         self._generation, self.state.error = self._journal.generation, None
 
     def take(self, ingest: Ingest, source: str, data: bytes, token: Token | None, marks: int = 0) -> None:

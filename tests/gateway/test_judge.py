@@ -20,9 +20,9 @@ from balise_gateway.quality.neighbours import Standing, distance_m, neighbours
 from balise_wire import cbor
 from balise_wire.channels import channel
 from balise_wire.items import Manifest, Readings, unpack_item
-from gateway import test_foreign
+from gateway import closing_bench, test_foreign
 from gateway.intake_bench import T0, Bench, bench
-from gateway.support import ROW, played
+from gateway.support import ROW, AirNode, played
 
 KID = b"n" * 8
 TEMPERATURE = 2  # its column in support.ROW
@@ -189,6 +189,42 @@ def test_rows_of_foreign_devices_are_judged_too(tmp_path: Path) -> None:
         assert item.columns[0] == [2_000, 2_000, 2_400, 2_000]
         assert item.flags == {0: [[2, SUSPECT], [3, SUSPECT]]}  # up, and down again
         assert tables.count(b.journal.db, "flag rate_of_change") == 2
+        b.crash()
+
+    played(scene)
+
+
+def test_a_stuck_sensor_stays_stuck_over_a_restart(tmp_path: Path) -> None:
+    async def scene() -> None:
+        b = closing_bench.Bench(tmp_path)
+        node, rows = AirNode(), [T0 + 600 * row for row in range(1, 6 * 23)]
+        b.take(node.hello(), *(node.row(at, [*ROW[:4], ROW[4] + at % 7]) for at in rows))
+        b.close(0)
+        b.crash()
+        b.start()  # with an empty memory
+        b.take(*(node.row(rows[-1] + 600 * row, [*ROW[:4], ROW[4] + row]) for row in range(1, 19)))
+        b.close(0)
+        told = [item for item in b.items(0) if isinstance(item, Readings)][-1]
+        humidity = [(told.times[row], flag) for row, flag in told.flags[3]]
+        assert humidity[0] == (T0 + 3_600 + 24 * 3_600, SUSPECT)  # from the end of the first hour that was flat
+        assert 4 not in told.flags  # pressure has moved
+        b.crash()
+
+    played(scene)
+
+
+def test_a_jump_over_a_restart_is_seen(tmp_path: Path) -> None:
+    async def scene() -> None:
+        b = closing_bench.Bench(tmp_path)
+        node = AirNode()
+        b.take(node.hello(), node.row(T0))
+        b.close(0)
+        b.crash()
+        b.start()
+        b.take(node.row(T0 + 60, [*ROW[:2], ROW[2] + 500, *ROW[3:]]))
+        b.close(0)
+        told = [item for item in b.items(0) if isinstance(item, Readings)][-1]
+        assert told.flags == {TEMPERATURE: [[0, SUSPECT]]}
         b.crash()
 
     played(scene)

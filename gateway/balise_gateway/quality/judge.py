@@ -2,15 +2,15 @@
 
 Promises: each row is judged once, at intake, so that every log tells the same of it; a value is never changed, and a
 worse flag that the node gave itself stays. A value that failed is not what others are compared with. Only a spike is
-found late (by the value after it): see `late.py`. What is remembered of a column is in memory: after a restart its
-first row has nothing before it.
+found late (by the value after it): see `late.py`. What is remembered of a column is in memory; after a restart the
+journal tells its last value, and since when it was the same (`recall.py`).
 
 Nearly every column passes at a glance: no value moved by more than the least limit, and none has stood still too long.
 Only the others are handed to the checks, so that a flood costs little.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from operator import ge
@@ -22,6 +22,7 @@ from balise_gateway.quality import FAIL, MISSING, NOT_EVALUATED, SUSPECT, checks
 from balise_gateway.quality.checks import Check, Column
 from balise_gateway.quality.gap import Rhythm
 from balise_gateway.quality.limits import Limits, LimitTable
+from balise_gateway.quality.recall import Recalled
 from balise_wire.items import Readings
 
 MAX_REMEMBERED, MAX_RECENT = 20_000, 100
@@ -186,6 +187,11 @@ class Judge:
         for at_ms, rows in rhythm.gaps(times_ms):
             self.recent.append(Doubt(kid, "", item.boot, at_ms, rows, MISSING, GAP))
             verdicts.counts[f"flag {GAP}"] += 1
+
+    def recall(self, kid: bytes, known: Iterable[Recalled]) -> None:
+        """What was known of a device before a restart; what is remembered since then stays."""
+        for name, at_ms, value, since_ms in known:
+            self._memories.setdefault((kid, name), _Memory(None, ((at_ms, value),), since_ms))
 
     def keep(self) -> None:
         """What is remembered now stays."""

@@ -4,14 +4,17 @@ Promises that nodes and foreign devices are treated alike, and that what is reme
 back, because their rows are handed in again when a commit failed. Leaves tests to `judge.py`, formulas to `models/`.
 """
 
+import sqlite3
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
+from balise_gateway.journal.tables import Row
 from balise_gateway.manifests import Columns
 from balise_gateway.quality.corrections import Corrections
 from balise_gateway.quality.judge import MAX_RECENT, Doubt, Judge, Verdicts
 from balise_gateway.quality.limits import LimitTable
 from balise_gateway.quality.models import CorrectionSettings
+from balise_gateway.quality.recall import last_values
 from balise_wire.items import Readings
 
 
@@ -21,6 +24,10 @@ class Qualifier:
     def __init__(self, judge: Judge, corrections: Corrections) -> None:
         self._judge, self._corrections = judge, corrections
         self.keep, self.rewind = judge.keep, judge.rewind
+
+    def recall(self, db: sqlite3.Connection, node: Row) -> None:
+        """What the journal knows of a device (a row of table `node`) from before a restart."""
+        self._judge.recall(node[0], last_values(db, node))
 
     def qualify(
         self, key: bytes, name: str, item: Readings, columns: Columns, verdicts: Verdicts
