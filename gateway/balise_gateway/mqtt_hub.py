@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
 
 QOS = 1
+FAREWELL_S = 2.0
 MAX_QUEUED = 1_000  # messages from the broker that nobody has read yet; more are dropped
 _HEADER_BYTES = 256  # what a PUBLISH may have beside topic and payload
 # MQTT 5.0 section 2.4; paho gives the return codes of 3.1.1 the same numbers
@@ -135,12 +136,14 @@ class Broker:
     async def close(self, farewell: Message | None = None) -> None:
         """Says farewell if there is a connection, and ends it; may be called twice."""
         session = self._session
-        if session is not None and session.is_up and farewell is not None:
-            try:
-                await self._in_time(session.publish([farewell]))
-            except HubError:
-                return  # the will says the same
-        self._drop()
+        try:
+            if session is not None and session.is_up and farewell is not None:
+                async with asyncio.timeout(FAREWELL_S):
+                    await session.publish([farewell])
+        except (TimeoutError, HubError):
+            return  # the will says the same
+        finally:
+            self._drop()
 
     async def _in_time(self, work: Any) -> Any:
         """What is not done in time is given up together with the connection: its state is not known."""

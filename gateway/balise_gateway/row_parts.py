@@ -67,7 +67,7 @@ def lon_lat(row: HubRow) -> tuple[float, float] | None:
 
 
 def trust(row: HubRow) -> str:
-    """ "node-signed" or "gateway-witnessed"; empty where the manifest does not say."""
+    """Who vouches for it, node-signed or gateway-witnessed; empty where the manifest does not say."""
     return str(row.about.get("trust", ""))
 
 

@@ -11,8 +11,10 @@ the same message id, which the stream drops within its window and the hub knows 
 """
 
 import asyncio
+import ssl
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,6 +42,7 @@ class Settings(HubSettings):
     token: Annotated[str | None, Key("the gateway's token, where the server asks for one")] = field(
         default=None, repr=False
     )
+    ca_file: Annotated[Path | None, Key("trust the certificates in this file instead of the system's")] = None
     stream: Annotated[str | None, Key("take no other stream's word; unset: of any that takes the subject")] = None
     timeout_s: Annotated[float, Key("the longest wait for an answer", least=0.1)] = 30.0
 
@@ -92,6 +95,7 @@ class Hub:
             user=settings.user,
             password=settings.password,
             token=settings.token,
+            tls=ssl.create_default_context(cafile=settings.ca_file) if settings.url.startswith("tls://") else None,
             allow_reconnect=False,  # the uplink decides when to try again
             max_reconnect_attempts=1,
             reconnect_time_wait=0.05,
