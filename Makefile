@@ -7,7 +7,7 @@ SEED ?= 1
 RUNS ?= 100
 MYPY_ROOMS := wire/balise_wire gateway/balise_gateway boards/balise_boards sim/balise_sim tools/balise_tools
 
-.PHONY: help demo test check bench soak clean
+.PHONY: help demo test check bench soak deb clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -31,6 +31,9 @@ bench: $(VENV)/.ready-dev  ## measures, and writes BENCHMARKS.md
 
 soak: $(VENV)/.ready-dev  ## RUNS streets with random faults, half on virtual time, half with real processes and kill -9
 	@$(BIN)/balise sim soak --runs $(RUNS)
+
+deb: $(VENV)/.ready-dev  ## builds the Debian package into dist/
+	@$(BIN)/python packaging/build_deb.py dist
 
 clean:  ## removes what the commands above made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

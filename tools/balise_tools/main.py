@@ -6,6 +6,8 @@ Leaves what a command does to its own module: `app` there is a typer.Typer.
 
 import importlib
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -19,8 +21,18 @@ SUB_COMMANDS = (
 app = typer.Typer(no_args_is_help=True, help="Sensor data that anyone can verify.")
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"balise {metadata.version('balise')}")
+        raise typer.Exit
+
+
 @app.callback()
-def balise() -> None:
+def balise(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Which one.")
+    ] = False,
+) -> None:
     """Sensor data that anyone can verify."""
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from balise_wire import cbor, checks
@@ -32,9 +33,15 @@ def kid_of(public_key: bytes) -> bytes:
     return hashlib.sha256(public_key).digest()[:KID_BYTES]
 
 
+def public_bytes(private_key: Ed25519PrivateKey) -> bytes:
+    """The raw 32-byte public key; in words that the library of Debian 12 (38) knows too."""
+    raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
+    return private_key.public_key().public_bytes(*raw)
+
+
 def sign1(private_key: Ed25519PrivateKey, payload: bytes) -> bytes:
     """The payload in a signed message."""
-    kid = kid_of(private_key.public_key().public_bytes_raw())
+    kid = kid_of(public_bytes(private_key))
     protected = cbor.encode({_ALG: _ED25519, _KID: kid})
     signature = private_key.sign(_signed(protected, payload))
     return cbor.encode(cbor.Tag(_TAG_SIGN1, [protected, {}, payload, signature]))

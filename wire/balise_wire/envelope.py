@@ -25,7 +25,7 @@ class Signer:
         if len(seed) != cose.KEY_BYTES:
             raise WireError("malformed", f"a seed has {cose.KEY_BYTES} bytes, this one {len(seed)}")
         self._private_key = Ed25519PrivateKey.from_private_bytes(seed)
-        self.public_key = self._private_key.public_key().public_bytes_raw()
+        self.public_key = cose.public_bytes(self._private_key)
         self.kid = cose.kid_of(self.public_key)
 
     def sign(self, payload: bytes) -> bytes:

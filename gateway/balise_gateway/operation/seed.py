@@ -101,11 +101,11 @@ def _installation(site: Site) -> list[list[str]]:
     """The package's own script makes the user and starts the service; without a package, pipx and `install` do."""
     if site.package is not None:
         return [["apt-get", "install", "--yes", f"{BOOT}/{site.package.name}"]]
-    pipx = ["env", "PIPX_HOME=/opt/pipx", "PIPX_BIN_DIR=/usr/local/bin", "pipx", "install", "balise[gateway]"]
+    pipx = ["env", "PIPX_HOME=/opt/pipx", "PIPX_BIN_DIR=/usr/local/bin", "pipx", "install"]
     return [
         ["apt-get", "update"],
         ["apt-get", "install", "--yes", "pipx"],
-        pipx,
+        [*pipx, "--pip-args=--prefer-binary", "balise[gateway]"],
         ["/usr/local/bin/balise", "gateway", "install"],
     ]
 
