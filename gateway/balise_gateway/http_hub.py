@@ -82,7 +82,7 @@ class Http:
                 answer = await self._exchange(method, url, headers, body)
         except TimeoutError as error:
             raise HubAway(f"no answer within {self._timeout_s:g} s") from error
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
             raise HubAway(f"no connection: {self.redacted(str(error)) or type(error).__name__}") from None
         if answer.status in ok:
             if answer.headers.get("Content-Type", "").startswith("text/html"):
@@ -225,6 +225,14 @@ def told_of(whom: str) -> Iterator[None]:
         yield
     except HubDenied as error:
         raise HubDenied(f"{whom}: {error}") from None
+
+
+def header_problem(**texts: str) -> str | None:
+    """The first key whose text cannot stand in a header; its value is not told, it may be a secret."""
+    for name, text in texts.items():
+        if not (text.isascii() and (text.isprintable() or not text)):
+            return f"{name}: must be plain ASCII without line breaks, as it goes into a header of each request"
+    return None
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from balise_gateway.errors import HubTooLarge
-from balise_gateway.http_hub import Http, HttpHubSettings
+from balise_gateway.http_hub import Http, HttpHubSettings, header_problem
 from balise_gateway.hubs import Traits
 from balise_gateway.row_parts import trust, window_s
 from balise_gateway.rows import HubRow, Value
@@ -45,7 +45,7 @@ class Settings(HttpHubSettings):
     def problem(self) -> str | None:
         if self.api == "v2" and not self.org:
             return 'org is missing: name your organisation, or say api = "v1" for InfluxDB 1'
-        return super().problem()
+        return header_problem(token=self.token) or super().problem()
 
 
 class Hub:
@@ -60,7 +60,7 @@ class Hub:
         self._http = Http(transport, settings.timeout_s, settings.kind, [settings.token, _basic(settings.token)])
 
     async def send(self, rows: Sequence[HubRow]) -> int:
-        body = gzip.compress("".join(map(lines_of, rows)).encode(), mtime=0)
+        body = gzip.compress("".join(map(lines_of, rows)).encode(), compresslevel=6, mtime=0)
         if len(body) > self.traits.batch_limit_bytes:
             raise HubTooLarge(f"{len(body)} bytes are more than one request takes")
         await self._http.ask("POST", self._url(), self._headers(), body, ok=(204,))

@@ -22,7 +22,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from balise_gateway.errors import HubAway, HubDenied, HubRefused
-from balise_gateway.http_hub import Answer, Http, HttpHubSettings, Part, Parts, bearer
+from balise_gateway.http_hub import Answer, Http, HttpHubSettings, Part, Parts, bearer, header_problem
 from balise_gateway.hubs import Traits
 from balise_gateway.row_parts import iso, lon_lat, window_s
 from balise_gateway.rows import HubRow, Value
@@ -58,6 +58,10 @@ class Settings(HttpHubSettings):
     tenant: Annotated[str, Key("the tenant (NGSILD-Tenant), where there are several")] = ""
     context: Annotated[str, Key("the address of the JSON-LD context")] = CONTEXT
     temporal: Annotated[bool, Key("the broker has the temporal interface: late values go there")] = True
+
+    def problem(self) -> str | None:
+        told = header_problem(token=self.token, tenant=self.tenant, context=self.context)
+        return told or super().problem()
 
 
 class Hub:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Annotated, Any
 
-from balise_gateway.http_hub import Http, HttpHubSettings, Part, Parts, told_of, without_place
+from balise_gateway.http_hub import Http, HttpHubSettings, Part, Parts, header_problem, told_of, without_place
 from balise_gateway.hubs import Traits
 from balise_gateway.row_parts import iso
 from balise_gateway.rows import HubRow
@@ -38,7 +38,7 @@ class NodeAt:
         for name, text in {"box": self.box, **self.sensors}.items():
             if not (20 <= len(text) <= 32 and text.isascii() and text.isalnum() and text == text.lower()):
                 return f"{name} = {text!r}: an id of openSenseMap has 24 small letters and digits"
-        return None
+        return header_problem(token=self.token)
 
 
 @dataclass(frozen=True, kw_only=True)

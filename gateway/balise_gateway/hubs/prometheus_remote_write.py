@@ -22,7 +22,7 @@ from random import Random
 from typing import Annotated, Any
 
 from balise_gateway.errors import HubRefused, HubTooLarge
-from balise_gateway.http_hub import Http, HttpHubSettings
+from balise_gateway.http_hub import Http, HttpHubSettings, header_problem
 from balise_gateway.hubs import Traits
 from balise_gateway.prometheus_names import labels_of, metric_of
 from balise_gateway.rows import HubRow, Value
@@ -48,6 +48,9 @@ class Settings(HttpHubSettings):
     takes_past: Annotated[bool, Key("the receiver takes old samples (out_of_order_time_window of a week or more)")] = (
         False
     )
+
+    def problem(self) -> str | None:
+        return header_problem(tenant=self.tenant, token=self.token) or super().problem()
 
 
 class Hub:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Annotated, Any
 
-from balise_gateway.http_hub import Http, HttpHubSettings, Part, Parts, told_of, without_place
+from balise_gateway.http_hub import Http, HttpHubSettings, Part, Parts, header_problem, told_of, without_place
 from balise_gateway.hubs import Traits
 from balise_gateway.row_parts import meaning
 from balise_gateway.rows import HubRow
@@ -60,7 +60,7 @@ class NodeAt:
         for channel, pin in self.pins.items():
             if channel not in WORDS or not (pin.isascii() and pin.isdigit()):
                 return f"pins: {channel} = {pin!r}: must be a channel that this hub knows and a number in quotes"
-        return None
+        return header_problem(id=self.id)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,7 @@ from balise_gateway.http_hub import (
     Part,
     Parts,
     bearer,
+    header_problem,
     without_place,
 )
 from balise_gateway.hubs import Traits
@@ -66,6 +67,9 @@ class Settings(HttpHubSettings):
     token: Annotated[str, Key("the token (Bearer); empty where none is asked for")] = field(default="", repr=False)
     create: Annotated[bool, Key("look up what is not in nodes by its name, and make it where there is none")] = False
     nodes: Annotated[dict[str, NodeAt], Key("the Datastreams of each node")] = field(default_factory=dict)
+
+    def problem(self) -> str | None:
+        return header_problem(token=self.token) or super().problem()
 
 
 @dataclass

@@ -21,7 +21,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from balise_gateway.errors import HubAway, HubRefused
-from balise_gateway.http_hub import Http, HttpHubSettings, Part, Parts, bearer, told_of, without_place
+from balise_gateway.http_hub import Http, HttpHubSettings, Part, Parts, bearer, header_problem, told_of, without_place
 from balise_gateway.hubs import Traits
 from balise_gateway.row_parts import iso, number
 from balise_gateway.rows import HubRow
@@ -52,6 +52,9 @@ class Settings(HttpHubSettings):
     url: Annotated[str, Key("where the interface is")] = "https://api.smartcitizen.me"
     token: Annotated[str, Key("the OAuth token of the devices' owner")] = field(repr=False)
     nodes: Annotated[dict[str, NodeAt], Key("the device of each node")] = field(default_factory=dict)
+
+    def problem(self) -> str | None:
+        return header_problem(token=self.token) or super().problem()
 
 
 class Hub:

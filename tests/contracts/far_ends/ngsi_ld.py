@@ -66,8 +66,8 @@ class FarEnd(HttpFarEnd):
             self.entities.setdefault(entity["id"], {}).update(entity)
 
     def _take_in(self, node: str, name: str, told: dict[str, Any]) -> None:
-        assert told["type"] == "Property"
-        if name.startswith("dateObserved"):
+        assert told["type"] == ("GeoProperty" if name == "location" else "Property")
+        if name.startswith("dateObserved") or name == "location":
             return
         channel, unit, power = NAMES[name]
         assert told["unitCode"] == unit

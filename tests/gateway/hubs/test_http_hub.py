@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balise_gateway.errors import HubAway, HubDenied, HubError, HubRefused, HubTooLarge
-from balise_gateway.http_hub import Answer, Http, Part, Parts, refusal, retry_after_s
+from balise_gateway.http_hub import Answer, Http, Part, Parts, header_problem, refusal, retry_after_s
 from gateway.support import START_UTC_MS, played
 
 MEANINGS: dict[type[HubError], set[int]] = {
@@ -99,6 +99,27 @@ def test_a_page_for_people_is_not_the_hubs_answer() -> None:
         await http.close()
 
     played(scene)
+
+
+@given(st.text(max_size=30), st.text(max_size=20))
+def test_any_address_and_header_ends_in_an_answer_or_an_error_of_ours(url: str, text: str) -> None:
+    async def scene() -> None:
+        http = Http(httpx.MockTransport(lambda request: httpx.Response(200, json=[])), 5.0, "test")
+        try:
+            await http.ask("GET", f"https://{url}", {"Authorization": text})
+        except HubError:
+            pass
+        await http.close()
+
+    played(scene)
+
+
+@pytest.mark.parametrize("text", ["clé", "two\nlines", "tab\t"])
+def test_what_cannot_stand_in_a_header_is_told_without_its_value(text: str) -> None:
+    told = header_problem(tenant="fine", token=text)
+    assert told is not None
+    assert told.startswith("token: must be plain ASCII")
+    assert text not in told
 
 
 class Several:
