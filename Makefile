@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 SPEED ?= 1440
 SEED ?= 1
 RUNS ?= 100
+KILLS ?= 200
 MYPY_ROOMS := wire/balise_wire gateway/balise_gateway boards/balise_boards sim/balise_sim tools/balise_tools
 
 .PHONY: help demo test check bench soak deb clean
@@ -29,8 +30,9 @@ check: $(VENV)/.ready-dev  ## style and types
 bench: $(VENV)/.ready-dev  ## measures, and writes BENCHMARKS.md
 	@PYTHONPATH=tests $(BIN)/python tests/bench.py
 
-soak: $(VENV)/.ready-dev  ## RUNS streets with random faults, half on virtual time, half with real processes and kill -9
+soak: $(VENV)/.ready-dev $(VENV)/.ready-programs  ## RUNS streets with random faults, and a gateway under load killed KILLS times
 	@$(BIN)/balise sim soak --runs $(RUNS)
+	@KILLS=$(KILLS) $(BIN)/pytest -n 0 -q -s tests/journey/test_kills.py
 
 deb: $(VENV)/.ready-dev  ## builds the Debian package into dist/
 	@$(BIN)/python packaging/build_deb.py dist

@@ -34,8 +34,10 @@ class Rows:
         self._trying: set[Name] = set()
         self._newest: dict[str, int] = {}  # UTC ms of the last row sent, by node
         self._opened: tuple[int, list[HubRow | Undated]] = (0, [])
+        self._unsaved: tuple[Sequence[HubRow], Mapping[int, str]] | None = None  # arrived or refused, not on disk yet
 
     def next(self, limit: int) -> Sequence[HubRow]:
+        self._save()
         limit = min(limit, self._hub.traits.batch_limit_rows)
         self._trying = set()
         with self._journal.transaction() as db:
@@ -45,15 +47,24 @@ class Rows:
 
     async def send(self, batch: Sequence[HubRow]) -> int | None:
         size = await self._hub.send(batch)
-        with self._journal.transaction() as db:
-            self._arrived(db, batch)
+        self._unsaved = (batch, {})
+        self._save()
         return size
 
     def park(self, batch: Sequence[HubRow], reasons: Mapping[int, str]) -> None:
+        self._unsaved = (batch, reasons)
+        self._save()
+
+    def _save(self) -> None:
+        """Remembers what became of the last batch. While the disk refuses nothing else is sent, and nothing twice."""
+        if self._unsaved is None:
+            return
+        batch, reasons = self._unsaved
         with self._journal.transaction() as db:
             self._arrived(db, [row for index, row in enumerate(batch) if index not in reasons])
             self._refuse(db, {(batch[index].seq, batch[index].index): why for index, why in reasons.items()})
             self._pass(db, batch)
+        self._unsaved = None
 
     def unpark(self) -> None:
         with self._journal.reading() as db:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from balise_gateway.errors import HubAway, HubDenied, HubRefused, HubTooLarge
+from balise_gateway.errors import HubAway, HubDenied, HubRefused, HubTooLarge, JournalUnavailable
 from balise_gateway.freight_rows import LIVE_MS, OUT_OF_ORDER, Rows, position
 from balise_gateway.hubs import HubSettings, Traits
 from balise_gateway.journal import tables
@@ -225,3 +225,28 @@ def test_whatever_the_hub_does_each_row_arrives_once_or_is_parked(
     assert sorted(seconds(hub.got)) == [60 * number for number in range(20) if number not in poison]
     assert len(parked(bench)) == len(poison)
     bench.journal.close()
+
+
+@pytest.mark.parametrize("poison", [set(), {START_S + 60}])
+def test_what_arrived_while_the_disk_refuses_is_not_sent_again(poison: set[int], tmp_path: Path) -> None:
+    """A full disk shows itself when the answer is to be remembered, again and again: the hub must not pay for it."""
+    bench, hub = bench_with(tmp_path, 6), Far(poison=poison)
+    freight = Rows(hub, LOG, bench.journal, bench.clock)
+    batch = freight.next(7)
+    bench.journal.db.execute("PRAGMA query_only = ON")  # as a disk that cannot be written
+
+    async def scene() -> None:
+        try:
+            await freight.send(batch)
+        except HubRefused as error:
+            freight.park(batch, error.reasons)
+
+    with pytest.raises(JournalUnavailable):
+        played(scene)
+    for _ in range(3):
+        with pytest.raises(JournalUnavailable):
+            freight.next(7)
+    bench.journal.db.execute("PRAGMA query_only = OFF")
+    assert freight.next(7) == []
+    assert hub.requests == [6]
+    assert len(parked(bench)) == len(poison)
