@@ -200,6 +200,7 @@ async def _close_periodically(parts: _Parts, log: int, form: str, period_s: floa
                 await asyncio.sleep(0)
             while parts.keeper.step():
                 await asyncio.sleep(0)
+            parts.journal.audit()
         except JournalError as error:
             event("log not closed", log=log, why=error)
         if uplink is not None:

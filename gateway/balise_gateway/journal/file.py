@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from balise_gateway.journal import salvage, schema, tables
 from balise_gateway.journal.pages import PAGE_BYTES
 from balise_gateway.log import event
 
+CHECKED_BYTES = 64 << 20  # a larger journal is not read whole at each start: one of 1 GB would take a Pi Zero minutes
+CHECKED_ENVELOPES = 1_000  # the newest of each log, which a power cut may have hurt
+AUDIT_ENVELOPES, AUDIT_BYTES = 500, 1 << 20  # read in one go while the gateway runs
 CHECKPOINT_PAGES = 16_384  # 16 MiB: a page that changes in many commits is copied into the file once
 FILE_NAME, LOCK_NAME = "journal.db", "journal.lock"
 
@@ -43,6 +47,8 @@ class Journal:
         self.generation = 0  # rises with each opening: what was remembered of an earlier one is void
         self._db: sqlite3.Connection | None = None
         self._lock: int | None = None
+        self._is_suspect = False  # damage was met: the next opening looks at everything
+        self._audited: tuple[int, int] | None = None  # (log, seq) of the envelope that was read last
 
     @property
     def db(self) -> sqlite3.Connection:
@@ -117,10 +123,26 @@ class Journal:
         except (sqlite3.Error, JournalDamaged) as error:
             raise self.fault(error) from error
 
+    def audit(self) -> None:
+        """Reads some envelopes, beginning anywhere and then in turn, so that all are read within days.
+
+        Raises JournalUnavailable or JournalDamaged as `transaction`: what nobody asks for is found damaged all the
+        same, while other copies still exist.
+        """
+        with self.reading() as db:
+            start = self._audited or _anywhere(db)
+            where = f"(log, seq) > (?, ?) ORDER BY log, seq LIMIT {AUDIT_ENVELOPES}"
+            size, self._audited = 0, None
+            for row in tables.ENVELOPE.read(db, where, start):
+                size, self._audited = size + len(row[5]), (row[0], row[1])
+                if size > AUDIT_BYTES:
+                    return
+
     def fault(self, error: sqlite3.Error | JournalError) -> JournalError:
         """The same fault as one of ours; a damaged file is closed, so that the next `open` salvages it."""
         fault = error if isinstance(error, JournalError) else told(error, self.path)
         if isinstance(fault, JournalDamaged):
+            self._is_suspect = True
             self.close()
         return fault
 
@@ -140,9 +162,11 @@ class Journal:
             self._db = sqlite3.connect(self.path, isolation_level=None)
             _prepare(self._db)
             schema.make_if_new(self._db)
-            problems = list(schema.problems(self._db))
+            is_large = self.path.stat().st_size > CHECKED_BYTES and not self._is_suspect
+            problems = list(schema.problems(self._db, CHECKED_ENVELOPES if is_large else None))
             if not problems:
                 self._migrate(self._db)
+                self._is_suspect = False
             return problems
         except sqlite3.DatabaseError as error:
             if _code(error) in _ADVICE:
@@ -167,6 +191,15 @@ class Journal:
         event("journal salvaged", damaged=aside.name, **kept)
         self._db = sqlite3.connect(self.path, isolation_level=None)
         _prepare(self._db)
+
+
+def _anywhere(db: sqlite3.Connection) -> tuple[int, int]:
+    """Behind some envelope, another one after each start."""
+    (count,) = db.execute("SELECT count(*) FROM envelope").fetchone()
+    place = zlib.crc32(tables.count(db, "next_entry").to_bytes(8, "big")) % max(1, count)
+    query = "SELECT log, seq FROM envelope ORDER BY log, seq LIMIT 1 OFFSET ?"
+    log, seq = db.execute(query, (place,)).fetchone() or (0, 0)
+    return int(log), int(seq) - 1
 
 
 def open_to_read(folder: Path) -> sqlite3.Connection:
