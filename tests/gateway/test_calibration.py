@@ -275,7 +275,7 @@ def test_the_command_proposes_and_its_words_can_be_used(tmp_path: Path) -> None:
         "without it nothing changes",
     ):
         assert words in told.output
-    section = told.output[told.output.index("[[correction]]") :]
+    section = told.stdout[told.stdout.index("[[correction]]") :]
     loaded = config.parse(toml(tmp_path) + section, tmp_path / "gateway.toml")
     record = records.verify(loaded.corrections[0].record.read_bytes(), keys.load(tmp_path).public_key)
     assert (record.node, record.reference, record.n, record.sensor) == (NAME, "station.csv", 192, "sds011")
@@ -287,7 +287,7 @@ def test_the_command_refuses_and_writes_nothing(tmp_path: Path) -> None:
     mine, theirs = csv_of(tmp_path / "mine.csv", sensor), csv_of(tmp_path / "station.csv", reference)
     told = run(tmp_path, str(mine), str(theirs), "--channel", "pm2_5", "--json")
     assert told.exit_code == 1
-    found = json.loads(told.output)
+    found = json.loads(told.stdout)
     assert found["record"] is None
     assert any("3.0 days" in reason for reason in found["refused"])
     assert not (tmp_path / "calibrations").exists()

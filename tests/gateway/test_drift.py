@@ -93,6 +93,6 @@ def test_the_command(tmp_path: Path) -> None:
     assert told.exit_code == 0
     assert f"{NAME} pm2_5: moved by +" in told.output
     assert "co2: its floor is" in told.output
-    found = json.loads(run("--json").output)
+    found = json.loads(run("--json").stdout)
     assert next((one["node"], one["look"]) for one in found if one["channel"] == "pm2_5") == (NAME, True)
     assert not any(one["look"] for one in found if one["node"] != NAME)
