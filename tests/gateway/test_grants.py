@@ -15,9 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from balise_gateway.closing import Closer
 from balise_gateway.grants.blur import Place
 from balise_gateway.grants.grant import LICENCES, Grant
+from balise_gateway.grants.record import PAUSED, RESUMED, Event, Record
 from balise_gateway.grants.rules import PLACE_CHANNELS, Site, period_ms
+from balise_gateway.grants.standings import Standings
 from balise_gateway.grants.waiting import TOO_LATE
 from balise_gateway.journal import tables
 from balise_gateway.journal.tables import HOME_LOG
@@ -26,7 +29,7 @@ from balise_wire.channels import channel
 from balise_wire.frames import FrameKeys
 from balise_wire.items import Anchor, Loss, Manifest, Readings, Source, Unknown, Visit
 from balise_wire.log import leaf_hash, root
-from gateway.closing_bench import OTHER_KEY, OTHER_NAME, Bench, bench
+from gateway.closing_bench import OTHER_KEY, OTHER_NAME, SIGNER, Bench, bench
 from gateway.support import EVERYTHING, KEY, NAME, START_UTC_MS, ZONE, AirNode
 
 T0 = START_UTC_MS // 1000
@@ -120,15 +123,28 @@ GRANTS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(street=streets(), grant=GRANTS, parts=st.integers(1, 4), steps_s=st.lists(st.integers(1, 100_000), min_size=4))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    street=streets(),
+    grant=GRANTS,
+    parts=st.integers(1, 4),
+    steps_s=st.lists(st.integers(1, 100_000), min_size=4, max_size=4),
+    toggles=st.none() | st.lists(st.booleans(), min_size=4, max_size=4),
+)
 def test_no_byte_outside_the_grant_leaves(
-    tmp_path_factory: pytest.TempPathFactory, street: Street, grant: Grant, parts: int, steps_s: list[int]
+    tmp_path_factory: pytest.TempPathFactory,
+    street: Street,
+    grant: Grant,
+    parts: int,
+    steps_s: list[int],
+    toggles: list[bool] | None,
 ) -> None:
     async def scene() -> None:
         b = Bench(tmp_path_factory.mktemp("street"), grant, street.sites)
-        watch = Watch(street, grant)
+        b.closer, watch = _closer(b, grant, street), Watch(street, grant)
         for part in range(parts):
+            if toggles and toggles[part]:
+                watch.toggle(b)
             b.take(*street.frames[part::parts])
             b.close(HOME_LOG)
             watch.arrived(b)
@@ -138,16 +154,24 @@ def test_no_byte_outside_the_grant_leaves(
             if steps_s[part] % 3 == 0:
                 b.crash()
                 b.start()
+                b.closer = _closer(b, grant, street)
         b.clock.now_ms += round(1_000 * grant.delay_s)
         b.close()
         watch.look(b)
         watch.check_texts(b)
-        if not grant.resolution_s and not grant.first_day and not grant.last_day:  # and all that is granted does leave
+        if not watch.timed:  # and all that is granted does leave
             assert watch.left == {value for value, truth in street.truths.items() if watch.is_granted(truth)}
         _check_home(b, street)
         b.crash()
 
     asyncio.run(scene())
+
+
+def _closer(b: Bench, grant: Grant, street: Street) -> Closer:
+    hubs = {1: "hub 1", 2: "hub 2"}
+    return Closer(
+        b.journal, SIGNER, b.clock, Standings(hubs, dict.fromkeys(hubs, grant), street.sites, ZONE, Record(b.folder))
+    )
 
 
 class Watch:
@@ -162,6 +186,20 @@ class Watch:
         self._seen = 0
         start_ms, end_ms = period_ms(grant, ZONE)
         self._start_ms, self._end_ms = start_ms or 0, end_ms or 1 << 60
+        self._pauses: list[list[int]] = []
+
+    @property
+    def timed(self) -> bool:
+        return self.grant.narrows_time or bool(self._pauses)
+
+    def toggle(self, b: Bench) -> None:
+        """The host pauses or resumes."""
+        running = bool(self._pauses) and self._pauses[-1][1] == 1 << 60
+        if running:
+            self._pauses[-1][1] = b.clock.now_ms
+        else:
+            self._pauses.append([b.clock.now_ms, 1 << 60])
+        Record(b.folder).add(Event(b.clock.now_ms, "hub 1", LOG, self.grant.id, RESUMED if running else PAUSED))
 
     def arrived(self, b: Bench) -> None:
         for value in _home_values(b):
@@ -176,14 +214,17 @@ class Watch:
 
     def _look_at(self, item: object, now_ms: int) -> None:
         assert isinstance(item, (Source, Manifest, Anchor, Loss, Readings))
-        timed = bool(self.grant.resolution_s or self.grant.first_day or self.grant.last_day)
+        timed = self.timed
         if isinstance(item, Manifest):
             self._manifests[item.number] = self._manifest(item.map)
         elif isinstance(item, Anchor):
-            assert not timed
-            assert not self.grant.delay_s or item.boot_ms == 0
+            assert not self.grant.narrows_time
+            assert not (self.grant.delay_s or self._pauses) or item.boot_ms == 0
         elif isinstance(item, Loss):
-            assert not timed or (item.reason == TOO_LATE and item.first % self.grant.resolution_s == 0)
+            if timed:
+                assert item.reason == TOO_LATE
+                assert isinstance(item.first, int)
+                assert item.first % self.grant.resolution_s == 0
         elif isinstance(item, Readings):
             assert not timed or item.boot is None
             node, names = self._manifests[item.manifest]
@@ -254,7 +295,9 @@ class Watch:
             return False
         if truth.indoor is not False and not grant.indoor:
             return False
-        return self._start_ms <= truth.utc_s * 1_000 < self._end_ms
+        utc_ms = truth.utc_s * 1_000
+        paused = any(start_ms <= utc_ms < end_ms for start_ms, end_ms in self._pauses)
+        return self._start_ms <= utc_ms < self._end_ms and not paused
 
     def check_texts(self, b: Bench) -> None:
         """Of words and points that are not granted there is no trace in any byte."""

@@ -27,7 +27,8 @@ from balise_gateway.logs import Log
 from balise_tools.main import app
 from balise_wire.items import Loss, Readings
 from gateway.closing_bench import SIGNER, SITES, Bench, bench
-from gateway.support import START_UTC_MS, ZONE, AirNode, FakeClock, played, toml
+from gateway.support import START_UTC_MS, ZONE, AirNode, FakeClock, played, toml, until
+from gateway.test_daemon import Sender, station
 from gateway.test_grants import grant_of
 
 T0 = START_UTC_MS // 1000
@@ -210,6 +211,45 @@ def test_the_ledger_knows_before_anything_leaves(tmp_path: Path) -> None:
         standings.record.add(Event(clock.now_ms, HUB.name, LOG, "1", PAUSED))
         assert gate.next(9) == []
         journal.close()
+
+    played(scene)
+
+
+def test_a_running_gateway_obeys(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with station(tmp_path) as made:
+            node, record = AirNode(), Record(tmp_path)
+
+            async def measured(*minutes: int) -> None:
+                sender = Sender(node)
+                for minute in minutes:
+                    made.clock.now_ms = START_UTC_MS + 60_000 * minute
+                    sender.keep(node.row(T0 + 60 * minute) if minute else node.hello())
+                await sender.run(made)
+
+            def grant_state() -> object:
+                assert made.gateway is not None
+                logs: Any = made.gateway.status()["logs"]
+                return logs[1]["hub"]["grant"]
+
+            await measured(0, 1, 2)
+            await until(lambda: len(made.rows_at_hub()) == 2)
+            made.clock.now_ms = START_UTC_MS + 150_000
+            record.add(Event(made.clock.now_ms, "hub 1", LOG, "1", PAUSED))
+            assert grant_state() == PAUSED
+            await measured(3, 4)
+            made.clock.now_ms = START_UTC_MS + 270_000
+            record.add(Event(made.clock.now_ms, "hub 1", LOG, "1", RESUMED))
+            await measured(5)
+            await until(lambda: T0 + 300 in made.rows_at_hub())
+            assert sorted(made.rows_at_hub()) == [T0 + 60 * minute for minute in (1, 2, 5)]
+            record.add(Event(made.clock.now_ms, "hub 1", LOG, "1", WITHDRAWN))
+            await measured(6)
+            assert grant_state() == WITHDRAWN
+            await made.clean_stop()
+            await made.start()
+            assert grant_state() == WITHDRAWN
+            assert sorted(made.rows_at_hub())[-1] == T0 + 300
 
     played(scene)
 

@@ -2,7 +2,8 @@
 
 Its map: `grant` (id), `digest` (SHA-256 of the grant), `purpose`, `licence` (SPDX), `home` ([first, last]: the
 envelopes of the home log from the one that this log starts in to the newest there is; first > last while none is),
-`root` (of the home log up to `last`, RFC 9162) and `alg` (these rules). Leaves checkpoints to `balise_wire.checkpoint`.
+`root` (of the home log up to `last`, RFC 9162; not where a damaged disk lost one of it) and `alg` (these rules).
+Leaves checkpoints to `balise_wire.checkpoint`.
 """
 
 import sqlite3
@@ -28,21 +29,22 @@ def told(db: sqlite3.Connection, log: Log, grant: Grant) -> Source:
     """The item for the log's next envelope; remembered as told in the same transaction."""
     tables.COUNTER.put(db, [(_name(log), _mark(grant))])
     hashes = dict(_leaf_hashes(db))
-    home = Frontier()
-    for seq in sorted(hashes):
-        home.append(hashes[seq])
+    last = max(hashes, default=0)
     starts_in = tables.ENVELOPE.one(db, "log = ? AND cursor > ? ORDER BY seq", (HOME_LOG, log.cursor))
-    return Source(
-        {
-            "grant": grant.id,
-            "digest": grant.digest(),
-            "purpose": grant.purpose,
-            "licence": grant.licence,
-            "home": [starts_in[1] if starts_in else home.size + 1, home.size],
-            "root": home.root(),
-            "alg": ALGORITHM,
-        }
-    )
+    found: dict[object, object] = {
+        "grant": grant.id,
+        "digest": grant.digest(),
+        "purpose": grant.purpose,
+        "licence": grant.licence,
+        "home": [starts_in[1] if starts_in else last + 1, last],
+        "alg": ALGORITHM,
+    }
+    if len(hashes) == last:  # of a log with a hole nobody knows the root
+        home = Frontier()
+        for seq in range(1, last + 1):
+            home.append(hashes[seq])
+        found["root"] = home.root()
+    return Source(found)
 
 
 def _leaf_hashes(db: sqlite3.Connection) -> Iterator[tuple[int, bytes]]:
