@@ -15,13 +15,11 @@ from balise_gateway import keys, status
 from balise_gateway.config import Config
 from balise_gateway.errors import JournalError, KeyFileError
 from balise_gateway.journal import open_to_read
-from balise_tools import gateway_access, gateway_backup, gateway_grants, gateway_install
+from balise_tools import gateway_access, gateway_backup, gateway_doctor, gateway_grants, gateway_install
 from balise_tools.gateway_calibrate import calibrate
-from balise_tools.gateway_config import CONFIG_ERROR, DEFAULT_CONFIG, FAILED, ConfigFile, fail, load
+from balise_tools.gateway_config import CONFIG_ERROR, DEFAULT_CONFIG, FAILED, ConfigFile, ask_running, fail, load
 from balise_tools.gateway_drift import drift
 from balise_tools.gateway_seed import seed
-
-ANSWER_WITHIN_S = 3.0
 
 app = typer.Typer(help="The gateway: keeps, signs and forwards what the nodes measure.", no_args_is_help=True)
 app.command("backup")(gateway_backup.make)
@@ -35,6 +33,7 @@ app.add_typer(gateway_grants.app, name="grant")
 app.command("ledger")(gateway_grants.show_ledger)
 app.command("consent")(gateway_grants.show_consent)
 app.command()(seed)
+app.command("doctor")(gateway_doctor.examine)
 
 
 @app.command()
@@ -53,7 +52,7 @@ def show_status(
     """Says how the gateway is: asks the running one, or reads the journal when none is running."""
     loaded = load(config)
     try:
-        document = _ask_running(loaded) or _read_journal(loaded)
+        document = ask_running(loaded) or _read_journal(loaded)
     except (JournalError, KeyFileError) as error:
         fail(str(error), FAILED)
     if as_json:
@@ -71,21 +70,6 @@ def key(config: ConfigFile = DEFAULT_CONFIG) -> None:
         typer.echo(keys.load_or_make(loaded.gateway.data_dir).public_key.hex())
     except KeyFileError as error:
         fail(str(error), CONFIG_ERROR)
-
-
-def _ask_running(config: Config) -> dict[str, Any] | None:
-    """The document of the gateway that serves the page; None when none answers."""
-    if config.page is None:
-        return None
-    import urllib.request
-
-    host = "127.0.0.1" if config.page.host == "0.0.0.0" else config.page.host
-    try:
-        with urllib.request.urlopen(f"http://{host}:{config.page.port}/status.json", timeout=ANSWER_WITHIN_S) as answer:
-            found = json.load(answer)
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and "gateway" in found else None
 
 
 def _read_journal(config: Config) -> dict[str, Any]:

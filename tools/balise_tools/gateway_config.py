@@ -1,7 +1,8 @@
 """What all commands of `balise gateway` share: which configuration, and how a command fails."""
 
+import json
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -10,6 +11,7 @@ from balise_gateway.config import Config
 from balise_gateway.errors import ConfigError
 
 CONFIG_ERROR, FAILED = 2, 1
+ANSWER_WITHIN_S = 3.0
 DEFAULT_CONFIG = Path("gateway.toml")
 ConfigFile = Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration file.")]
 
@@ -26,3 +28,18 @@ def fail(text: str, code: int) -> NoReturn:
     """Ends the command with this message and exit code."""
     typer.echo(f"balise gateway: {text}", err=True)
     raise typer.Exit(code)
+
+
+def ask_running(config: Config) -> dict[str, Any] | None:
+    """The document of the gateway that serves the page; None when none answers."""
+    if config.page is None:
+        return None
+    import urllib.request
+
+    host = "127.0.0.1" if config.page.host == "0.0.0.0" else config.page.host
+    try:
+        with urllib.request.urlopen(f"http://{host}:{config.page.port}/status.json", timeout=ANSWER_WITHIN_S) as answer:
+            found = json.load(answer)
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and "gateway" in found else None
