@@ -227,9 +227,20 @@ def _check_whole(config: Config) -> None:
     _refuse_twice(config, "node", "name", [node.name for node in config.nodes])
     _refuse_twice(config, "node", "key", [FrameKeys(node.key).kid for node in config.nodes])
     _refuse_twice(config, "limit", "channel", [limit.channel for limit in config.limits])
+    _refuse_same_corrections(config)
     _refuse_twice(config, "hub", "name", [hub.name for hub in config.hubs])
     _refuse_twice(config, "hub", "log", [hub.log for hub in config.hubs])
     _refuse_shared_ports(config)
+
+
+def _refuse_same_corrections(config: Config) -> None:
+    """Two of one kind for one channel of one node would be called the same."""
+    for number, told in enumerate(config.corrections):
+        for first, other in enumerate(config.corrections[:number], start=1):
+            same_node = told.node == other.node or None in (told.node, other.node)
+            if same_node and (told.kind, told.channel) == (other.kind, other.channel):
+                what = f"{told.channel} is corrected by {told.kind} already, in correction {first}"
+                raise ConfigError(f"{config.file}: correction {number + 1}: {what}; name another node, or drop one")
 
 
 def _refuse_shared_ports(config: Config) -> None:

@@ -116,6 +116,15 @@ def test_limits_of_a_channel() -> None:
     assert "no channel 'warmth'" in unknown
 
 
+def test_a_channel_is_corrected_once_by_each_model() -> None:
+    one = '[[correction]]\nkind = "hackair"\nchannel = "pm10"\n'
+    assert len(parsed(whole() + one + one.replace("pm10", "pm2_5")).corrections) == 2
+    two = one + one + 'node = "urn:dev:ops:x"\n'
+    assert "correction 2: pm10 is corrected by hackair already, in correction 1" in told(whole() + two)
+    other = one + 'node = "urn:dev:ops:y"\n' + one + 'node = "urn:dev:ops:x"\n'
+    assert len(parsed(whole() + other).corrections) == 2
+
+
 def test_two_that_listen_on_one_port() -> None:
     one = toml(Path("data"), extra="[page]\nport = 1883\nhost = '0.0.0.0'").replace("port = 0", "port = 1883")
     assert "page: port = 1883 is that of ingest 1; each needs its own" in told(one)
