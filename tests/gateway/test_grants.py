@@ -6,6 +6,8 @@ The checks follow the grant's words, not the code that carries it out.
 import asyncio
 import datetime
 import itertools
+import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -24,6 +26,7 @@ from balise_gateway.grants.standings import Standings
 from balise_gateway.grants.waiting import TOO_LATE
 from balise_gateway.journal import tables
 from balise_gateway.journal.tables import HOME_LOG
+from balise_gateway.settings import build
 from balise_wire import cbor
 from balise_wire.channels import channel
 from balise_wire.frames import FrameKeys
@@ -374,3 +377,11 @@ def test_licences_are_spdx_identifiers() -> None:
     assert len(set(LICENCES)) == len(LICENCES)
     assert grant_of(licence="CC BY").problem() is not None
     assert grant_of().problem() is None
+
+
+def test_the_grant_in_the_readme_is_one() -> None:
+    text = (Path(__file__).parents[2] / "gateway" / "README.md").read_text(encoding="utf-8")
+    found = [fence for fence in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "[hub.grant]" in fence]
+    assert found
+    for fence in found:
+        build(Grant, tomllib.loads(fence)["hub"]["grant"], "hub 1: grant", "README.md")

@@ -276,11 +276,17 @@ def test_commands(tmp_path: Path) -> None:
     assert standings_of(load(path)).state(LOG) == PAUSED
     assert "there are: 'hub 1'" in balise("grant", "pause", "hub 2", code=1)
     balise("grant", "resume", "hub 1")
+    _, paused, resumed = Record(tmp_path).events()
+    assert resumed.at_utc_ms >= paused.at_utc_ms + 40  # the clock is known within 20 ms: rather too long
+    path.write_text(toml(tmp_path, clock_uncertainty_ms=10_000_000))  # as good as not known
+    balise("grant", "pause", "hub 1")
+    assert Record(tmp_path).events()[-1].at_utc_ms == resumed.at_utc_ms
+    assert "does not know the time" in balise("grant", "resume", "hub 1", code=1)
     balise("grant", "withdraw", "hub 1")
     balise("grant", "withdraw", "hub 1", code=1)
     record = json.loads(balise("consent", "hub 1"))
     assert record["@type"] == "dpv:ConsentRecord"
-    kinds = ["dpv:ConsentGiven", "balise:paused", "balise:resumed", "dpv:ConsentWithdrawn"]
+    kinds = ["dpv:ConsentGiven", "balise:paused", "balise:resumed", "balise:paused", "dpv:ConsentWithdrawn"]
     assert [status["@type"] for status in record["dpv:hasConsentStatus"]] == kinds
     assert [text["@language"] for text in record["dct:description"]] == ["fr", "en"]
     assert "2018-12-09T00:00:00+00:00  hub 1 (research): log 1, envelopes 1 to 2, 30 rows, 400 bytes" in balise(

@@ -6,14 +6,14 @@ mean to `balise_gateway.grants`; the configuration is never written.
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Annotated
 
 import typer
 
 from balise_gateway import keys
-from balise_gateway.clock import SystemClock
+from balise_gateway.clock import Clock, SystemClock, known_utc_ms
 from balise_gateway.config import Config
 from balise_gateway.errors import JournalError, KeyFileError
 from balise_gateway.grants import consent, ledger
@@ -121,13 +121,28 @@ def _do(config: Config, name: str, what: str, allowed: tuple[str, ...]) -> None:
     if grant is None or state not in allowed:
         hint = "there is no [hub.grant] below it" if state == NONE else f"its grant is {state}"
         fail(f"hub {name!r}: {hint}; 'balise gateway grant list' shows all", FAILED)
-    now_utc_ms = SystemClock(config.gateway.clock_uncertainty_ms).utc_ms()
+    clock = SystemClock(config.gateway.clock_uncertainty_ms)
     try:
-        standings.note_given(now_utc_ms)
-        standings.record.add(Event(now_utc_ms, hub.name, hub.log, grant.id, what))
+        standings.note_given(clock.utc_ms())
+        at_utc_ms = _moment(what, clock, [event for event in standings.record.events() if event.log == hub.log])
+        standings.record.add(Event(at_utc_ms, hub.name, hub.log, grant.id, what))
     except JournalError as error:
         fail(str(error), FAILED)
     typer.echo(f"{hub.name}: grant {grant.id} {what}")
+
+
+def _moment(what: str, clock: Clock, before: Sequence[Event]) -> int:
+    """When it was done, so that a pause is rather too long than too short, however little the clock knows."""
+    known, unsure_ms = known_utc_ms(clock), clock.uncertainty_ms()
+    if what == RESUMED:
+        if known is None:
+            fail(
+                "this computer does not know the time yet; try again when it does, or set clock_uncertainty_ms", FAILED
+            )
+        return known + unsure_ms
+    if what == PAUSED:
+        return max((event.at_utc_ms for event in before), default=0) if known is None else known - unsure_ms
+    return clock.utc_ms()
 
 
 def _state(standings: Standings, hub: HubSettings) -> str:
