@@ -77,7 +77,7 @@ class Intake:
         self._timer: asyncio.TimerHandle | None = None
         self._answer_timer: asyncio.TimerHandle | None = None
         self._due_s = 0.0
-        self._retry_s = 0.0
+        self._retry_s = self._patient_until_s = 0.0
         self._generation = 0
         self._forget()
 
@@ -235,7 +235,8 @@ class Intake:
         self.state.last_utc_ms = now_utc_ms
         if self.state.error is not None:
             event("journal writes again", after_failures=self.state.failures)
-        self.state.error, self.state.failures, self._retry_s = None, 0, 0.0
+        self.state.error, self.state.failures = None, 0
+        self._retry_s = self._patient_until_s = 0.0
 
     def _acknowledge(self) -> None:
         tokens, self._tokens = self._tokens, []
@@ -300,8 +301,11 @@ class Intake:
     def _failed(self, error: JournalError) -> None:
         self.state.failures += 1
         self.state.error = str(error)
-        self._retry_s = min(LAST_RETRY_S, self._retry_s * 2 or FIRST_RETRY_S)
-        event("commit failed", why=error, retry_s=self._retry_s, waiting=self._batch.frames)
+        now_s = asyncio.get_running_loop().time()
+        if now_s >= self._patient_until_s:  # others ask for commits as well: their asking must not make us more patient
+            self._retry_s = min(LAST_RETRY_S, self._retry_s * 2 or FIRST_RETRY_S)
+            self._patient_until_s = now_s + self._retry_s
+            event("commit failed", why=error, retry_s=self._retry_s, waiting=self._batch.frames)
         self._plan_commit(None)
 
     def _drop_pending(self, why: str) -> None:

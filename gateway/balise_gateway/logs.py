@@ -170,7 +170,9 @@ def leaf_hashes(db: sqlite3.Connection, log: int) -> list[bytes]:
     size = Log.read(db, log).next_seq - 1
     missing = next((seq for seq in range(1, size + 1) if seq not in leaves), None)
     if missing is not None:
-        raise JournalDamaged(f"log {log}: envelope {missing} was lost with a damaged page, and its leaf hash with it")
+        raise JournalDamaged(
+            f"log {log}: no proofs: envelope {missing} was lost with a damaged page, or left out by a restore"
+        )
     return [leaves[seq] for seq in range(1, size + 1)]
 
 

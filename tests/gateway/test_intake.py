@@ -339,6 +339,20 @@ def test_a_failed_commit_is_tried_again_by_itself(tmp_path: Path) -> None:
     bench(tmp_path, scene)
 
 
+def test_asking_often_for_a_commit_does_not_put_the_next_try_off(tmp_path: Path) -> None:
+    """Logs are closed now and then, and each closing asks."""
+
+    async def scene(b: Bench) -> None:
+        b.take(b.node.hello())
+        b.journal.db.execute("PRAGMA query_only = ON")
+        for _ in range(10):
+            assert not b.intake.commit()
+        b.journal.db.execute("PRAGMA query_only = OFF")
+        await until(lambda: b.carrier.released == [1])  # by itself, in FIRST_RETRY_S
+
+    bench(tmp_path, scene)
+
+
 def test_two_gateways_do_not_share_a_folder(tmp_path: Path) -> None:
     async def scene(b: Bench) -> None:
         second = Intake(Journal(tmp_path, "balise/test"), [], b.clock, 1.0)

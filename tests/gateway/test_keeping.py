@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from balise_gateway import logs
+from balise_gateway import keys, logs
 from balise_gateway.closing import Closer
 from balise_gateway.config import NodeSettings
 from balise_gateway.hubs import Holding
@@ -17,10 +18,12 @@ from balise_gateway.journal import Journal, schema, tables
 from balise_gateway.journal.tables import HOME_LOG
 from balise_gateway.keeping import SETTLED_MS, Bounds, Keeper, used_bytes
 from balise_gateway.logs import Log
+from balise_tools.gateway import app
 from balise_wire import cbor, log
+from balise_wire.checkpoint import Checkpoint, verify_checkpoint
 from balise_wire.envelope import Signer
 from balise_wire.items import Loss, Readings, unpack_item
-from gateway.support import CHANNELS, KEY, NAME, START_UTC_MS, AirNode, FakeClock, FakeIngest, views
+from gateway.support import CHANNELS, KEY, NAME, START_UTC_MS, AirNode, FakeClock, FakeIngest, toml, views
 
 SIGNER = Signer(b"s" * 32)
 ORIGIN = f"balise/{SIGNER.kid.hex()}"
@@ -36,6 +39,7 @@ class Home:
     """A gateway's past of one envelope a day in the home log and in each hub's."""
 
     def __init__(self, folder: Path, hubs: int = 1, boot: int = 1) -> None:
+        self.folder = folder
         self.clock, self.logs = FakeClock(), [HOME_LOG, *range(1, hubs + 1)]
         self.journal = Journal(folder, ORIGIN)
         self.intake = Intake(self.journal, [NodeSettings(name=NAME, key=KEY)], self.clock, 1e6)
@@ -229,6 +233,25 @@ def test_checkpoints_and_proofs_are_as_before(played: Played) -> None:
     assert after == before
     root, leaves = log.root(before[HOME_LOG]), after[HOME_LOG]
     log.verify_inclusion(before[HOME_LOG][3], 3, DAYS, log.inclusion_proof(leaves, 3), root)
+
+
+def test_a_checkpoint_is_the_same_before_and_after(played: Played) -> None:
+    home = played()
+    (home.folder / keys.FILE_NAME).touch(0o600)
+    (home.folder / keys.FILE_NAME).write_bytes(b"s" * 32)
+    config = home.folder / "gateway.toml"
+    config.write_text(toml(home.folder), encoding="utf-8")
+
+    def told() -> Checkpoint:
+        done = CliRunner().invoke(app, ["checkpoint", "-c", str(config)])
+        assert done.exit_code == 0, done.output
+        return verify_checkpoint(done.stdout, SIGNER.public_key)
+
+    before = told()
+    assert (before.size, before.root) == (DAYS, log.root(home.leaves(HOME_LOG)))
+    home.hub_holds(21)
+    home.keep(Bounds(SMALL, None, None))
+    assert told() == before
 
 
 def test_old_envelopes_go_by_age(played: Played) -> None:

@@ -17,6 +17,7 @@ from balise_gateway.errors import JournalError, KeyFileError
 from balise_gateway.journal import open_to_read
 from balise_tools import gateway_access, gateway_backup, gateway_doctor, gateway_grants, gateway_install
 from balise_tools.gateway_calibrate import calibrate
+from balise_tools.gateway_checkpoint import checkpoint
 from balise_tools.gateway_config import CONFIG_ERROR, DEFAULT_CONFIG, FAILED, ConfigFile, ask_running, fail, load
 from balise_tools.gateway_drift import drift
 from balise_tools.gateway_seed import seed
@@ -24,6 +25,7 @@ from balise_tools.gateway_seed import seed
 app = typer.Typer(help="The gateway: keeps, signs and forwards what the nodes measure.", no_args_is_help=True)
 app.command("backup")(gateway_backup.make)
 app.command("restore")(gateway_backup.restore)
+app.command()(checkpoint)
 app.command()(calibrate)
 app.command()(drift)
 app.add_typer(gateway_access.app, name="access")
