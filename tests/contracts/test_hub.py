@@ -127,6 +127,15 @@ def test_says_what_its_hub_can_do(there: FarEnd) -> None:
     assert traits.batch_limit_rows >= 1
 
 
+@pytest.mark.parametrize("kind", ROW_KINDS)
+def test_what_its_hub_can_do_is_documented(kind: str, there: FarEnd) -> None:
+    """Its row in the guide's table begins with whether it takes the past."""
+    lines = (HERE.parents[1] / "gateway/README.md").read_text(encoding="utf-8").splitlines()
+    (row,) = [line for line in lines if line.startswith(f"| `{kind}` |") and line.count("|") == 8]
+    hub = there.hub()
+    assert row.split(" | ")[1].startswith(("yes", "by its") if hub.traits.accepts_past else ("no", "only with"))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_building_one_sends_nothing(there: FarEnd) -> None:
     there.hub()
