@@ -14,6 +14,7 @@ from balise_gateway.closing import Closer
 from balise_gateway.config import load
 from balise_gateway.errors import HubAway, JournalUnavailable
 from balise_gateway.grants import ledger
+from balise_gateway.grants.consent import Facts, Stream, record_of
 from balise_gateway.grants.desk import standings_of
 from balise_gateway.grants.gate import Gate
 from balise_gateway.grants.grant import Grant
@@ -294,3 +295,18 @@ def test_commands(tmp_path: Path) -> None:
     )
     assert [entry["size_bytes"] for entry in json.loads(balise("ledger", "--json"))] == [400, 90]
     journal.close()
+
+
+def test_each_stream_has_a_word_of_the_cnil(tmp_path: Path) -> None:
+    grant = grant_of(channels=("pm10",), indoor=True, first_day=datetime.date(2026, 1, 1), purpose="service")
+    streams = [Stream("n", "pm10", True), Stream("n", "co2", False)]
+    told = record_of(Facts("k", "hub 1", LOG, grant, GIVEN, (), streams))
+    assert [stream["balise:cnil"] for stream in told["balise:streams"]] == ["IN->OUT->IN", "IN->IN"]
+    french, english = (text["@value"] for text in told["dct:description"])
+    assert "à partir du 01/01/2026" in french
+    assert "from 2026-01-01 on" in english
+    (process,) = told["dpv:hasProcess"]
+    assert process["dct:license"] == "https://spdx.org/licenses/CC-BY-4.0"
+    assert (
+        record_of(Facts("k", "hub 1", LOG, None, "none", (), streams))["balise:streams"][0]["balise:cnil"] == "IN->IN"
+    )

@@ -22,6 +22,7 @@ from balise_gateway.grants.record import GIVEN, PAUSED, RESUMED, WITHDRAWN, Even
 from balise_gateway.grants.standings import NONE, Standings
 from balise_gateway.hubs import HubSettings
 from balise_gateway.journal import open_to_read, tables
+from balise_gateway.journal.file import FILE_NAME
 from balise_gateway.manifests import columns_of
 from balise_tools.gateway_config import DEFAULT_CONFIG, FAILED, ConfigFile, fail, load
 from balise_wire import cbor
@@ -90,13 +91,20 @@ def show_consent(hub: HubName, config: ConfigFile = DEFAULT_CONFIG) -> None:
     try:
         kid = keys.load(loaded.gateway.data_dir).kid.hex()
         events = [event for event in standings.record.events() if event.log == settings.log]
-        with closing(open_to_read(loaded.gateway.data_dir)) as db:
-            streams = sorted(set(_streams(db, standings, settings.log)), key=lambda one: (one.node, one.channel))
+        streams = _streams_of(loaded, standings, settings.log)
         state = standings.state(settings.log)
     except (JournalError, KeyFileError) as error:
         fail(str(error), FAILED)
     facts = consent.Facts(kid, hub, settings.log, loaded.grants.get(settings.log), state, events, streams)
     typer.echo(json.dumps(consent.record_of(facts), ensure_ascii=False, indent=1))
+
+
+def _streams_of(config: Config, standings: Standings, log: int) -> list[consent.Stream]:
+    """Every stream by name; none before the gateway has run."""
+    if not (config.gateway.data_dir / FILE_NAME).exists():
+        return []
+    with closing(open_to_read(config.gateway.data_dir)) as db:
+        return sorted(set(_streams(db, standings, log)), key=lambda one: (one.node, one.channel))
 
 
 def _streams(db: sqlite3.Connection, standings: Standings, log: int) -> Iterator[consent.Stream]:

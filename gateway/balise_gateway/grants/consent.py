@@ -111,7 +111,7 @@ def _process(hub: str, grant: Grant) -> dict[str, Any]:
         "@type": "dpv:Process",
         "dpv:hasPurpose": purpose,
         "dpv:hasRecipient": {"@type": "dpv:Recipient", "dct:title": hub},
-        "dct:license": f"https://spdx.org/licenses/{grant.licence}",
+        "dct:license": _licence(grant.licence),
         "dct:valid": {"balise:first_day": _day(grant.first_day), "balise:last_day": _day(grant.last_day)},
         "balise:grant": grant.id,
         "balise:digest": grant.digest().hex(),
@@ -156,14 +156,30 @@ def _description(facts: Facts) -> tuple[str, str]:
         if grant.resolution_s
         else ("telles que mesurées", "as they were measured")
     )
+    late = (
+        (f"{grant.delay_s:g} s ou plus après leur arrivée", f"{grant.delay_s:g} s or more after they arrived")
+        if grant.delay_s
+        else ("dès leur arrivée", "as they arrive")
+    )
+    days_fr, days_en = _days(grant)
     french, english = _PURPOSE_WORDS[grant.purpose]
     place_fr, place_en = _PLACES[grant.place]
     return (
         f"{facts.hub} reçoit {', '.join(grant.channels)} de {', '.join(grant.nodes)}, {indoor[0]}, {fine[0]}, "
-        f"au plus tôt {grant.delay_s:g} s après leur arrivée ; {place_fr} ; pour {french} ; licence {grant.licence}.",
+        f"{late[0]}{days_fr} ; {place_fr} ; pour {french} ; licence {grant.licence}.",
         f"{facts.hub} gets {', '.join(grant.channels)} of {', '.join(grant.nodes)}, {indoor[1]}, {fine[1]}, "
-        f"{grant.delay_s:g} s after they arrived at the earliest; {place_en}; for {english}; licence {grant.licence}.",
+        f"{late[1]}{days_en}; {place_en}; for {english}; licence {grant.licence}.",
     )
+
+
+def _days(grant: Grant) -> tuple[str, str]:
+    """The grant's days, both of them in it."""
+    french = english = ""
+    if grant.first_day:
+        french, english = f", à partir du {grant.first_day:%d/%m/%Y}", f", from {grant.first_day} on"
+    if grant.last_day:
+        french, english = f"{french}, jusqu'au {grant.last_day:%d/%m/%Y} inclus", f"{english}, up to {grant.last_day}"
+    return french, english
 
 
 def _texts(french: str, english: str) -> list[dict[str, str]]:
@@ -173,6 +189,11 @@ def _texts(french: str, english: str) -> list[dict[str, str]]:
 def iso(utc_ms: int) -> str:
     """A moment as ISO 8601, in UTC."""
     return datetime.datetime.fromtimestamp(utc_ms / 1000, datetime.UTC).isoformat(timespec="seconds")
+
+
+def _licence(identifier: str) -> str:
+    """The address of a licence of the SPDX list; one that is not in it has none."""
+    return identifier if identifier.startswith("LicenseRef-") else f"https://spdx.org/licenses/{identifier}"
 
 
 def _day(day: datetime.date | None) -> str | None:
