@@ -6,6 +6,7 @@ seldom (the log is overwritten from its start), and then it is one block.
 """
 
 import asyncio
+import json
 import random
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal
 from balise_gateway.journal.file import CHECKPOINT_PAGES
 from balise_gateway.journal.pages import PAGE_BYTES
+from balise_gateway.sources import mqtt_json
 from balise_wire.envelope import Signer
 from gateway.support import AirNode, FakeClock, FakeIngest, Site, views
 
@@ -82,3 +84,46 @@ def test_a_day_at_home_stays_within_what_a_card_can_take(tmp_path: Path) -> None
     per_day = card.blocks * BLOCK_BYTES * 24 // HOURS
     assert per_day <= BUDGET_BYTES_PER_DAY, per_day
     assert per_day > 1_000_000  # it was counted at all
+
+
+TRICKLE_PER_S, DEVICES, MINUTES = 20, 100, 10
+BUDGET_BYTES_PER_MESSAGE = 250
+JSON = mqtt_json.Settings(
+    kind="mqtt_json",
+    prefix="urn:dev:ops:b4115e-",
+    topic="sensors/{device}/data",
+    ts="ts",
+    channels={"temperature": "values.t", "humidity": "values.h", "pm2_5": "values.p", "pm10": "values.q"},
+)
+
+
+async def trickle(folder: Path) -> Card:
+    """JSON of a hundred devices with four values each, a hub each five minutes, the home log in the end."""
+    clock, noise, carrier = FakeClock(), random.Random(1), FakeIngest()
+    journal = Journal(folder, "balise/test")
+    intake = Intake(journal, [], clock, 1e6, [(JSON, mqtt_json.Source(JSON, clock.boot_ms))])
+    closer = Closer(journal, SIGNER, clock, views([0, 1]))
+    intake.ready()
+    card = Card(folder / "journal.db-wal")
+    for number in range(TRICKLE_PER_S * 60 * MINUTES):
+        values = {"t": noise.gauss(20, 3), "h": noise.gauss(60, 9), "p": noise.randrange(50), "q": noise.randrange(80)}
+        message = json.dumps({"ts": clock.now_ms, "values": values}).encode()
+        intake.take(carrier, f"sensors/d{number % DEVICES}/data", message, None)
+        clock.now_ms += 1000 // TRICKLE_PER_S
+        minute, rest = divmod(number + 1, TRICKLE_PER_S * 60)
+        if not rest:
+            assert intake.commit()
+            card.count()
+        for log, period in ((1, 5), (0, MINUTES)):
+            while not rest and minute % period == 0 and closer.close(log, "rice"):
+                card.count()
+    intake.abandon()
+    journal.close()
+    return card
+
+
+def test_a_trickle_of_messages_writes_little_for_each(tmp_path: Path) -> None:
+    card = asyncio.run(trickle(tmp_path))
+    per_message = card.blocks * BLOCK_BYTES / (TRICKLE_PER_S * 60 * MINUTES)
+    assert per_message <= BUDGET_BYTES_PER_MESSAGE, per_message
+    assert per_message > 20  # it was counted at all
