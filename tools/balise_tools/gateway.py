@@ -11,14 +11,21 @@ from typing import Annotated, Any
 
 import typer
 
-from balise_gateway import keys, status
-from balise_gateway.config import Config
+from balise_gateway import keys
 from balise_gateway.errors import JournalError, KeyFileError
-from balise_gateway.journal import open_to_read
-from balise_tools import gateway_access, gateway_backup, gateway_doctor, gateway_grants, gateway_install
+from balise_tools import gateway_access, gateway_backup, gateway_bundle, gateway_doctor, gateway_grants, gateway_install
 from balise_tools.gateway_calibrate import calibrate
 from balise_tools.gateway_checkpoint import checkpoint
-from balise_tools.gateway_config import CONFIG_ERROR, DEFAULT_CONFIG, FAILED, ConfigFile, ask_running, fail, load
+from balise_tools.gateway_config import (
+    CONFIG_ERROR,
+    DEFAULT_CONFIG,
+    FAILED,
+    ConfigFile,
+    ask_running,
+    fail,
+    load,
+    read_journal,
+)
 from balise_tools.gateway_drift import drift
 from balise_tools.gateway_seed import seed
 
@@ -36,6 +43,7 @@ app.command("ledger")(gateway_grants.show_ledger)
 app.command("consent")(gateway_grants.show_consent)
 app.command()(seed)
 app.command("doctor")(gateway_doctor.examine)
+app.command("support-bundle")(gateway_bundle.make)
 
 
 @app.command()
@@ -54,7 +62,7 @@ def show_status(
     """Says how the gateway is: asks the running one, or reads the journal when none is running."""
     loaded = load(config)
     try:
-        document = ask_running(loaded) or _read_journal(loaded)
+        document = ask_running(loaded) or read_journal(loaded)
     except (JournalError, KeyFileError) as error:
         fail(str(error), FAILED)
     if as_json:
@@ -72,12 +80,6 @@ def key(config: ConfigFile = DEFAULT_CONFIG) -> None:
         typer.echo(keys.load_or_make(loaded.gateway.data_dir).public_key.hex())
     except KeyFileError as error:
         fail(str(error), CONFIG_ERROR)
-
-
-def _read_journal(config: Config) -> dict[str, Any]:
-    signer = keys.load(config.gateway.data_dir)
-    db = open_to_read(config.gateway.data_dir)
-    return status.of_journal(db, config, signer)
 
 
 def _lines(document: dict[str, Any]) -> list[str]:

@@ -7,8 +7,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from balise_gateway import config as configuration
+from balise_gateway import keys, status
 from balise_gateway.config import Config
 from balise_gateway.errors import ConfigError
+from balise_gateway.journal import open_to_read
 
 CONFIG_ERROR, FAILED = 2, 1
 ANSWER_WITHIN_S = 3.0
@@ -43,3 +45,10 @@ def ask_running(config: Config) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) and "gateway" in found else None
+
+
+def read_journal(config: Config) -> dict[str, Any]:
+    """The document as far as the journal alone can tell. Raises JournalError, KeyFileError."""
+    signer = keys.load(config.gateway.data_dir)
+    db = open_to_read(config.gateway.data_dir)
+    return status.of_journal(db, config, signer)
