@@ -15,8 +15,8 @@ from pathlib import Path
 from balise_gateway import config as configuration
 from balise_gateway.clock import SystemClock
 from balise_gateway.daemon import Gateway
-from balise_gateway.errors import ConfigError, KeyFileError, MissingExtra
-from balise_gateway.log import LOGGER
+from balise_gateway.errors import ConfigError, JournalError, KeyFileError, MissingExtra
+from balise_gateway.log import LOGGER, event
 from balise_gateway.operation.notify import Notify
 
 CONFIG_ERROR = 2
@@ -27,7 +27,7 @@ def main(path: Path) -> int:
     try:
         loaded = configuration.load(path)
         _log_to_stderr()
-        asyncio.run(_run_until_signal(Gateway(loaded, SystemClock(loaded.gateway.clock_uncertainty_ms))))
+        asyncio.run(_run_until_signal(Gateway(loaded, SystemClock(loaded.gateway.clock_uncertainty_ms)), path))
     except (ConfigError, KeyFileError) as error:
         return _failed(str(error))
     except ExceptionGroup as errors:
@@ -52,8 +52,10 @@ def _log_to_stderr() -> None:
     logger.setLevel(logging.INFO)
 
 
-async def _run_until_signal(gateway: Gateway) -> None:
+async def _run_until_signal(gateway: Gateway, path: Path | None = None) -> None:
+    """SIGTERM and Ctrl-C end it; SIGHUP has it read the configuration at `path` again."""
     stop, loop, notify = asyncio.Event(), asyncio.get_running_loop(), Notify(os.environ)
+    again = asyncio.Event()
 
     def end() -> None:
         notify.say("STOPPING=1")
@@ -61,9 +63,29 @@ async def _run_until_signal(gateway: Gateway) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
-    watch = loop.create_task(notify.keep_watch(gateway.is_well))
+    loop.add_signal_handler(signal.SIGHUP, again.set)
+    tasks = [loop.create_task(notify.keep_watch(gateway.is_well))]
+    if path is not None:
+        tasks.append(loop.create_task(_reload_when_told(gateway, path, again, notify)))
     await gateway.run(stop, lambda: notify.say("READY=1", "STATUS=the journal is open"))
-    watch.cancel()
+    for task in tasks:
+        task.cancel()
+
+
+async def _reload_when_told(gateway: Gateway, path: Path, again: asyncio.Event, notify: Notify) -> None:
+    """A configuration that cannot be used changes nothing, and is told."""
+    while True:
+        await again.wait()
+        again.clear()
+        notify.say("RELOADING=1")
+        try:
+            changed = await gateway.reload(configuration.load(path))
+            told = f"configuration read again: {'; '.join(changed) or 'nothing has changed'}"
+            event("configuration read again", changed="; ".join(changed) or "nothing")
+        except (ConfigError, JournalError, MissingExtra) as error:
+            told = f"the old configuration stays: {error}"
+            event("configuration not taken", level=logging.ERROR, why=error)
+        notify.say("READY=1", f"STATUS={' '.join(told.split())}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ so the same object runs on virtual time. Leaves every job to its own module.
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random, SystemRandom
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,16 +19,19 @@ from balise_gateway.api.tally import Tally
 from balise_gateway.clock import Clock, GuidedClock, known_utc_ms
 from balise_gateway.closing import Closer
 from balise_gateway.config import Config, GatewaySettings
-from balise_gateway.errors import JournalError
+from balise_gateway.errors import ConfigError, JournalError, JournalUnavailable
 from balise_gateway.grants.desk import standings_of
 from balise_gateway.grants.gate import Gate
 from balise_gateway.grants.standings import Standings
-from balise_gateway.ingests import Ingest, Listen
+from balise_gateway.hubs import HubSettings
+from balise_gateway.ingests import Ingest, Listen, Token
 from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal
 from balise_gateway.journal.tables import HOME_LOG
 from balise_gateway.keeping import Bounds, Keeper
 from balise_gateway.log import event
+from balise_gateway.operation.changes import changes
+from balise_gateway.operation.crew import Crew
 from balise_gateway.quality.limits import LimitTable
 from balise_gateway.quality.neighbours import neighbours
 from balise_gateway.quality.qualifier import Quality
@@ -41,6 +45,7 @@ sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 FIRST_OPEN_RETRY_S, LAST_OPEN_RETRY_S = 1.0, 60.0
 HOME_FORM = "rice"
 MAX_DOUBTS_TOLD = 20
+PAGE = "page"  # and what is counted for it
 
 
 class Gateway:
@@ -56,11 +61,10 @@ class Gateway:
         dice: Random | None = None,
     ) -> None:
         self._config, self._clock = config, GuidedClock(clock)
-        self._transport, self._dice = transport, dice or SystemRandom()
-        self.ingests: list[Ingest] = [
-            plugins.load(ingests, settings.kind).Ingest(settings, listen or _real_listen) for settings in config.ingests
-        ]
+        self._transport, self._dice, self._listen = transport, dice or SystemRandom(), listen or _real_listen
+        self.ingests: list[Ingest] = [self._ingest(settings) for settings in config.ingests]
         self._parts: _Parts | None = None
+        self._crew: Crew | None = None  # there is one while frames are taken
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], object] = lambda: None) -> None:
         """Runs until `stop` is set; `on_ready` is called when it takes frames. Raises KeyFileError before that."""
@@ -68,18 +72,49 @@ class Gateway:
         event("gateway starts", kid=parts.signer.kid.hex(), data_dir=self._config.gateway.data_dir)
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = self._start_page(group, parts)
+                crew = Crew(group)
+                self._start_page(crew, parts)
                 if await self._open(parts, stop):
-                    tasks += self._start(group, parts)
+                    self._start(crew, parts)
+                    self._crew = crew
                     on_ready()
                     await stop.wait()
-                    parts.intake.commit()
-                    parts.tally.flush()
-                for task in tasks:
-                    task.cancel()
+                    self._crew = None
+                    self._parts.intake.commit()
+                    self._parts.tally.flush()
+                crew.cancel()
         finally:
             self.release()
         event("gateway stopped")
+
+    async def reload(self, config: Config) -> list[str]:
+        """Goes on with another configuration; returns what was begun anew, everything else is undisturbed.
+
+        Frames in memory are committed first, so nothing depends on what goes. Raises ConfigError, JournalError or
+        MissingExtra before anything has changed: then the old configuration stays.
+        """
+        old, before, crew = self._config, self._parts, self._crew
+        if before is None or crew is None:
+            raise ConfigError(f"{config.file}: the gateway takes no frames yet; try again when it does")
+        if config.gateway.data_dir != old.gateway.data_dir:
+            raise ConfigError(
+                f"{config.file}: gateway: data_dir cannot change while it runs; stop the gateway, then move"
+            )
+        if not before.intake.commit():
+            raise JournalUnavailable(f"nothing is changed while commits fail: {before.intake.state.error}")
+        parts = _Parts(config, self._clock, self._transport, self._dice, Before(old, before))
+        _make_ready(parts, self._clock)
+        parts.intake.state = before.intake.state
+        before.intake.abandon()
+        had, self.ingests = self.ingests, self._ingests_of(config)
+        self._config, self._parts = config, parts  # from here on frames are judged by the new one
+        gone = [each for each in (*had, *before.uplinks) if each not in self.ingests and each not in parts.uplinks]
+        await crew.stop(before.closer, *gone)
+        if _page_of(old) != _page_of(config):
+            await crew.stop(PAGE)
+            self._start_page(crew, parts)
+        self._start(crew, parts, kept=(*had, *before.uplinks))
+        return changes(old, config)
 
     def is_well(self) -> bool:
         """Whether what waits for a commit will get one: a full disk is no reason to start anew, a lost timer is."""
@@ -112,28 +147,38 @@ class Gateway:
         ]
         return document
 
-    def _start_page(self, group: asyncio.TaskGroup, parts: "_Parts") -> list[asyncio.Task[None]]:
+    def _ingest(self, settings: Any) -> Ingest:
+        made: Ingest = plugins.load(ingests, settings.kind).Ingest(settings, self._listen)
+        return made
+
+    def _ingests_of(self, config: Config) -> list[Ingest]:
+        """Those that the configuration wants; the ones that run already, where nothing changed for them."""
+        had = list(zip(self._config.ingests, self.ingests, strict=True))
+        kept = [next((ingest for told, ingest in had if told == settings), None) for settings in config.ingests]
+        return [found or self._ingest(settings) for found, settings in zip(kept, config.ingests, strict=True)]
+
+    def _take(self, ingest: Ingest, source: str, data: bytes, token: Token | None, marks: int = 0) -> None:
+        if self._parts is not None:
+            self._parts.intake.take(ingest, source, data, token, marks)
+
+    def _start_page(self, crew: Crew, parts: "_Parts") -> None:
         if self._config.page is None:
-            return []
+            return
         from balise_gateway import page  # its libraries are needed by those only who want a page
         from balise_gateway.api import app
         from balise_gateway.operation import metrics
 
         room = app.Room(parts.journal, self._clock, parts.access, parts.tally, parts.sites, parts.zone)
         more = [*app.routes(room), metrics.route(self.status, self._config.gateway.data_dir)]
-        serving = page.serve(self._config.page, self.status, more)
-        return [group.create_task(serving), group.create_task(parts.tally.run())]
+        crew.start(PAGE, page.serve(self._config.page, self.status, more))
+        crew.start(PAGE, parts.tally.run())
 
     async def _open(self, parts: "_Parts", stop: asyncio.Event) -> bool:
         """Opens the journal, however long the disk refuses; False when told to stop meanwhile."""
         retry_s = FIRST_OPEN_RETRY_S
         while not stop.is_set():
             try:
-                parts.intake.ready()
-                with parts.journal.transaction() as db:
-                    logs.ensure(db, parts.all_logs)
-                    spans.fill(db)
-                parts.standings.note_given(self._clock.utc_ms())
+                _make_ready(parts, self._clock)
                 parts.intake.state.error = None
                 return True
             except JournalError as error:
@@ -146,15 +191,18 @@ class Gateway:
                 retry_s = min(2 * retry_s, LAST_OPEN_RETRY_S)
         return False
 
-    def _start(self, group: asyncio.TaskGroup, parts: "_Parts") -> list[asyncio.Task[None]]:
-        tasks = [group.create_task(ingest.run(parts.intake.take)) for ingest in self.ingests]
+    def _start(self, crew: Crew, parts: "_Parts", kept: Sequence[object] = ()) -> None:
+        """Starts everything but what is kept running."""
+        for ingest in self.ingests:
+            if ingest not in kept:
+                crew.start(ingest, ingest.run(self._take))
         home_s = self._config.gateway.home_batch_s
-        tasks.append(group.create_task(_close_periodically(parts, HOME_LOG, HOME_FORM, home_s, None)))
+        crew.start(parts.closer, _close_periodically(parts, HOME_LOG, HOME_FORM, home_s, None))
         for uplink in parts.uplinks:
             hub = uplink.settings
-            tasks.append(group.create_task(_close_periodically(parts, hub.log, hub.form, hub.batch_s, uplink)))
-            tasks.append(group.create_task(uplink.run()))
-        return tasks
+            crew.start(parts.closer, _close_periodically(parts, hub.log, hub.form, hub.batch_s, uplink))
+            if uplink not in kept:
+                crew.start(uplink, uplink.run())
 
     def _clock_state(self) -> Mapping[str, object]:
         utc_ms = known_utc_ms(self._clock)
@@ -166,10 +214,12 @@ class Gateway:
 class _Parts:
     """What needs the signing key: made when the gateway runs."""
 
-    def __init__(self, config: Config, clock: Clock, transport: Any, dice: Random) -> None:
-        self.signer: Signer = keys.load_or_make(config.gateway.data_dir)
+    def __init__(
+        self, config: Config, clock: Clock, transport: Any, dice: Random, before: "Before | None" = None
+    ) -> None:
+        self.signer: Signer = before.parts.signer if before else keys.load_or_make(config.gateway.data_dir)
         origin = f"balise/{self.signer.kid.hex()}"
-        self.journal = Journal(config.gateway.data_dir, origin)
+        self.journal: Journal = before.parts.journal if before else Journal(config.gateway.data_dir, origin)
         found = [(each, plugins.load(sources, each.kind).Source(each, clock.boot_ms)) for each in config.sources]
         standing = {FrameKeys(node.key).kid: node.standing for node in config.nodes}
         beside = neighbours(standing, config.quality.neighbour_radius_m)
@@ -181,14 +231,48 @@ class _Parts:
         self.standings = standings_of(config)
         self.closer = Closer(self.journal, self.signer, clock, self.standings)
         self.access = Access(config.gateway.data_dir, asyncio.get_running_loop().time)
-        self.tally = Tally(self.journal, clock)
+        self.tally: Tally = before.parts.tally if before else Tally(self.journal, clock)
         self.keeper = Keeper(self.journal, clock, _bounds(config.gateway), self.all_logs[1:], origin)
         self.uplinks: list[Uplink] = []
         for settings in config.hubs:
+            running = before.uplink(config, settings) if before else None
+            if running is not None:
+                self.uplinks.append(running)
+                continue
             hub = plugins.load(hubs, settings.kind).Hub(settings, self.signer.kid, transport, dice)
             freight = freight_of(hub, settings.log, self.journal, origin, clock)
             gate = Gate(freight, settings, self.standings, self.journal, clock)
             self.uplinks.append(Uplink(settings, hub, gate, dice))
+
+
+@dataclass(frozen=True)
+class Before:
+    """What ran until a configuration changed."""
+
+    config: Config
+    parts: _Parts
+
+    def uplink(self, config: Config, settings: HubSettings) -> Uplink | None:
+        """The running uplink of this hub, if nothing has changed of what it obeys: grant, places, time zone."""
+        old, log = self.config, settings.log
+        obeys = (old.grants.get(log), old.nodes, old.gateway.time_zone)
+        if settings not in old.hubs or obeys != (config.grants.get(log), config.nodes, config.gateway.time_zone):
+            return None
+        return next(uplink for uplink in self.parts.uplinks if uplink.settings == settings)
+
+
+def _make_ready(parts: _Parts, clock: Clock) -> None:
+    """The journal is open, and has what this configuration needs. Raises JournalError."""
+    parts.intake.ready()
+    with parts.journal.transaction() as db:
+        logs.ensure(db, parts.all_logs)
+        spans.fill(db)
+    parts.standings.note_given(clock.utc_ms())
+
+
+def _page_of(config: Config) -> object:
+    """What the page and the API show themselves by."""
+    return config.page, config.nodes, config.gateway.time_zone
 
 
 async def _close_periodically(parts: _Parts, log: int, form: str, period_s: float, uplink: Uplink | None) -> None:

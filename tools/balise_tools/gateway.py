@@ -27,6 +27,7 @@ from balise_tools.gateway_config import (
     read_journal,
 )
 from balise_tools.gateway_drift import drift
+from balise_tools.gateway_reload import reload
 from balise_tools.gateway_seed import seed
 
 app = typer.Typer(help="The gateway: keeps, signs and forwards what the nodes measure.", no_args_is_help=True)
@@ -44,6 +45,7 @@ app.command("consent")(gateway_grants.show_consent)
 app.command()(seed)
 app.command("doctor")(gateway_doctor.examine)
 app.command("support-bundle")(gateway_bundle.make)
+app.command()(reload)
 
 
 @app.command()
