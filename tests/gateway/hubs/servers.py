@@ -25,9 +25,10 @@ log-enabled = false
 
 
 @contextmanager
-def influxdb(folder: Path) -> Iterator[str]:
+def influxdb(folder: Path, port: int = 0) -> Iterator[str]:
     """InfluxDB 1 as Debian has it; the address to write to."""
-    port, other = free_ports(2)
+    free, other = free_ports(2)
+    port = port or free
     config = folder / "influxdb.conf"
     config.write_text(INFLUXDB.format(folder=folder, port=port, other=other), encoding="utf-8")
     with _running([program("influxd"), "-config", str(config)], folder, f"http://127.0.0.1:{port}/ping") as base:
