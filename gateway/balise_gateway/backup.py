@@ -221,9 +221,9 @@ def _skip_numbers(db: sqlite3.Connection, origin: str, asked: Collection[int]) -
     db.execute("DELETE FROM held")
     for log, *_ in list(tables.LOG.read(db)):
         state = Log.read(db, log)
-        (last,) = db.execute("SELECT max(seq) FROM envelope WHERE log = ?", (log,)).fetchone()
-        if log in asked and last is not None:
-            state.hub_next = min(state.hub_next, last)  # so that there is something to ask with
+        held = (log, state.hub_next - 1)
+        if log in asked and tables.ENVELOPE.one(db, "log = ? AND seq = ?", held) is not None:
+            state.hub_next -= 1  # it is asked with an envelope that it had already then
             tables.COUNTER.put(db, [(tables.ask_hub(log), 1)])
         else:
             first = state.next_seq

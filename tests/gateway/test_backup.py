@@ -15,6 +15,7 @@ from balise_gateway import backup, keys, logs
 from balise_gateway.closing import Closer
 from balise_gateway.config import NodeSettings
 from balise_gateway.errors import BackupError, GatewayError, JournalUnavailable
+from balise_gateway.grants.withdrawal import erase_unsent
 from balise_gateway.hubs import Holding
 from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal, tables
@@ -145,6 +146,22 @@ def ack_number(sealed: bytes) -> int:
     return int.from_bytes(header[6], "big")  # type: ignore[index,call-overload]
 
 
+def test_a_grant_that_changed_meanwhile_leaves_what_the_hub_is_asked_with(tmp_path: Path) -> None:
+    home = scene(tmp_path / "data")
+    home.journal.open()
+    home.holds(ASKED, 4)
+    home.journal.close()
+    backup.write(home.folder, tmp_path / "b.zip", START_UTC_MS)
+    restored(home, tmp_path / "new")
+    journal = Journal(tmp_path / "new", "balise/test")
+    journal.open()
+    with journal.transaction() as db:
+        erase_unsent(db, Log.read(db, ASKED))
+        ask = logs.to_send(db, ASKED, logs.holding(db, ASKED), 1 << 20, 100)
+    assert [stored.seq for stored in ask] == [3]  # which the hub had before the backup
+    journal.close()
+
+
 def test_what_is_left_out_is_told(tmp_path: Path) -> None:
     home = scene(tmp_path / "data")
     backup.write(home.folder, tmp_path / "b.zip", START_UTC_MS)
@@ -155,6 +172,8 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
     assert ranges == {
         (0, "journal", str(START_UTC_MS)),
         (0, "envelope", "[0, 6]"),
+        (0, "envelope", "[1, 6]"),  # its hub held nothing then: there is nothing to ask with
+        (1, "envelope", "[1, 6]"),
         (0, "envelope", "[2, 6]"),
         (2, "envelope", "[2, 6]"),
     }

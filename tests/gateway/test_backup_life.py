@@ -10,6 +10,12 @@ from gateway.test_daemon import Sender, station
 T0 = START_UTC_MS // 1000
 
 
+def put_back(folder: Path) -> None:
+    for lost in folder.glob(f"{FILE_NAME}*"):
+        lost.unlink()
+    backup.restore(folder / "b.zip", folder, [1])
+
+
 def test_a_gateway_goes_on_from_an_old_backup(tmp_path: Path) -> None:
     async def scene() -> None:
         async with station(tmp_path) as made:
@@ -26,9 +32,7 @@ def test_a_gateway_goes_on_from_an_old_backup(tmp_path: Path) -> None:
                     backup.write(tmp_path, tmp_path / "b.zip", START_UTC_MS)
                 elif life == "after it":
                     await made.power_cut()
-                    for lost in tmp_path.glob(f"{FILE_NAME}*"):
-                        lost.unlink()
-                    backup.restore(tmp_path / "b.zip", tmp_path, [1])
+                    put_back(tmp_path)
                     await made.start()
             assert set(made.rows_at_hub().values()) == {1}
             assert made.store.conflicts() == 0

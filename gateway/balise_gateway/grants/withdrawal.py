@@ -16,8 +16,12 @@ REASON = "not granted any more when it was to be sent"
 
 
 def erase_unsent(db: sqlite3.Connection, log: Log) -> None:
-    """Erases the envelopes of a log that its hub may not have, and remembers from which one on."""
-    found = list(tables.ENVELOPE.read(db, "log = ? AND seq >= ? ORDER BY seq", (log.log, max(1, log.hub_next))))
+    """Erases the envelopes of a log that its hub may not have, and remembers from which one on.
+
+    While the hub has yet to say how far the log had gone, the first stays: it is asked with one that it had before.
+    """
+    first_seq = max(1, log.hub_next) + min(1, tables.count(db, tables.ask_hub(log.log)))
+    found = list(tables.ENVELOPE.read(db, "log = ? AND seq >= ? ORDER BY seq", (log.log, first_seq)))
     if not found:
         return
     tables.LEAF.put(db, [(log.log, row[1], leaf_hash(row[5])) for row in found])
