@@ -1,10 +1,11 @@
 """A journal in one file, and back: `balise gateway backup` and `restore`.
 
 The file is a ZIP archive: `about.json` (format, the gateway's key id, when, and a digest), `journal.db` (SQLite's own
-online copy: one moment, beside a running gateway) and, when asked for, `signing.key.pem` (PKCS#8, encrypted with a
-passphrase: any tool reads it). Promises that a copy is checked row by row before it gets its name, and again before it
-is used; that nothing is ever overwritten; and that after a restore no number is given a second time, by asking the hubs
-that know, and by leaving numbers out where nobody knows. Leaves the questions to people to the command.
+online copy: one moment, beside a running gateway), `grants.json` (which grants were paused or withdrawn) and, when
+asked for, `signing.key.pem` (PKCS#8, encrypted with a passphrase: any tool reads it). Promises that a copy is checked
+row by row before it gets its name, and again before it is used; that nothing is ever overwritten; and that after a
+restore no number is given a second time, by asking the hubs that know, and by leaving numbers out where nobody knows.
+Leaves the questions to people to the command.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ import sqlite3
 import struct
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from balise_gateway import keys, logs
 from balise_gateway.disk import sync_folder
 from balise_gateway.errors import BackupError
+from balise_gateway.grants.record import FILE_NAME as RECORD_NAME
 from balise_gateway.journal import Journal, open_to_read, schema, tables
 from balise_gateway.journal.file import FILE_NAME
 from balise_gateway.journal.salvage import SPARE_ACKS
@@ -70,7 +72,9 @@ def write(data_dir: Path, file: Path, made_utc_ms: int | None, passphrase: str |
         _copy(data_dir, copy)
         told = {"format": FORMAT, **about.__dict__, "journal_sha256": _digest(copy)}
         seed = (data_dir / keys.FILE_NAME).read_bytes()
-        _pack(draft, json.dumps(told), copy, None if passphrase is None else _locked(seed, passphrase))
+        record = data_dir / RECORD_NAME
+        parts = {FILE_NAME: copy} | ({RECORD_NAME: record} if record.exists() else {})
+        _pack(draft, json.dumps(told), parts, None if passphrase is None else _locked(seed, passphrase))
         os.link(draft, file)  # fails where a file of that name has come meanwhile
         sync_folder(file.absolute().parent)
     except OSError as error:
@@ -114,6 +118,7 @@ def restore(
             _make_older(draft, about, f"balise/{about.kid}", asked)
             if seed is not None:
                 _put_key(data_dir / keys.FILE_NAME, seed)
+            _put_record(data_dir / RECORD_NAME, archive)
             aside = _set_aside(path)
             os.replace(draft, path)
             sync_folder(data_dir)
@@ -125,13 +130,14 @@ def restore(
     return aside
 
 
-def _pack(draft: Path, about: str, copy: Path, key: bytes | None) -> None:
+def _pack(draft: Path, about: str, parts: Mapping[str, Path], key: bytes | None) -> None:
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
         with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(_ABOUT, about)
             if key is not None:
                 archive.writestr(_KEY, key)
-            archive.write(copy, FILE_NAME)
+            for name, path in parts.items():
+                archive.write(path, name)
         raw.flush()
         os.fsync(raw.fileno())
 
@@ -286,3 +292,15 @@ def _put_key(path: Path, seed: bytes) -> None:
         file.write(seed)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _put_record(path: Path, archive: zipfile.ZipFile) -> None:
+    """What the host had done with the grants, where nothing newer says so: a withdrawal outlives the card."""
+    if path.exists() or RECORD_NAME not in archive.namelist():
+        return
+    draft = path.with_suffix(".restored")
+    with draft.open("wb") as file:
+        file.write(archive.read(RECORD_NAME))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path)

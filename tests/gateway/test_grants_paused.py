@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from balise_gateway import backup, keys
 from balise_gateway.closing import Closer
 from balise_gateway.config import load
 from balise_gateway.errors import HubAway, JournalUnavailable
@@ -253,6 +254,21 @@ def test_a_running_gateway_obeys(tmp_path: Path) -> None:
             assert sorted(made.rows_at_hub())[-1] == T0 + 300
 
     played(scene)
+
+
+def test_a_withdrawal_is_in_the_backup(tmp_path: Path) -> None:
+    async def scene(b: Bench) -> None:
+        keys.load_or_make(b.folder)
+        standings = standings_in(b.folder, grant_of())
+        done(standings, b, WITHDRAWN)
+        backup.write(b.folder, tmp_path / "b.zip", None, "long enough")
+        backup.restore(tmp_path / "b.zip", tmp_path / "new", [], passphrase="long enough")
+        assert standings_in(tmp_path / "new", grant_of()).state(LOG) == WITHDRAWN
+        done(standings_in(tmp_path / "new", grant_of()), b, WITHDRAWN, "2")
+        backup.restore(tmp_path / "b.zip", tmp_path / "new", [], replace=True)
+        assert len(Record(tmp_path / "new").events()) == 2  # what is there is newer, and stays
+
+    bench(tmp_path / "old", scene)
 
 
 def test_commands(tmp_path: Path) -> None:
