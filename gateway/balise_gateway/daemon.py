@@ -30,6 +30,7 @@ from balise_gateway.journal import Journal
 from balise_gateway.journal.tables import HOME_LOG
 from balise_gateway.keeping import Bounds, Keeper
 from balise_gateway.log import event
+from balise_gateway.operation import retired, rotation
 from balise_gateway.operation.changes import changes
 from balise_gateway.operation.crew import Crew
 from balise_gateway.quality.limits import LimitTable
@@ -109,7 +110,7 @@ class Gateway:
         had, self.ingests = self.ingests, self._ingests_of(config)
         self._config, self._parts = config, parts  # from here on frames are judged by the new one
         gone = [each for each in (*had, *before.uplinks) if each not in self.ingests and each not in parts.uplinks]
-        await crew.stop(before.closer, *gone)
+        await crew.stop(before.closer, *gone, *before.earlier_uplinks)
         if _page_of(old) != _page_of(config):
             await crew.stop(PAGE)
             self._start_page(crew, parts)
@@ -124,7 +125,8 @@ class Gateway:
         """Closes the files without another word: what the kernel does for a process that has died."""
         if self._parts is not None:
             self._parts.intake.abandon()
-            self._parts.journal.close()
+            for journal in (self._parts.journal, *(each.journal for each in self._parts.retired)):
+                journal.close()
 
     def status(self) -> status.Document:
         """How it is now (status.py says what is in it)."""
@@ -140,6 +142,7 @@ class Gateway:
         hub_states = {uplink.settings.log: _hub_state(uplink, parts.standings) for uplink in parts.uplinks}
         document = status.merged(base, live, hub_states)
         document["ingests"] = [ingest.status() for ingest in self.ingests]
+        document["earlier_keys"] = [each.status() for each in parts.retired]
         document["doubts"] = _doubts(parts)
         document["not_corrected"] = [
             {"node": node, "channel": name, "model": model, "why": why}
@@ -203,6 +206,8 @@ class Gateway:
             crew.start(parts.closer, _close_periodically(parts, hub.log, hub.form, hub.batch_s, uplink))
             if uplink not in kept:
                 crew.start(uplink, uplink.run())
+        for earlier in parts.earlier_uplinks:
+            crew.start(earlier, earlier.run())
 
     def _clock_state(self) -> Mapping[str, object]:
         utc_ms = known_utc_ms(self._clock)
@@ -217,6 +222,8 @@ class _Parts:
     def __init__(
         self, config: Config, clock: Clock, transport: Any, dice: Random, before: "Before | None" = None
     ) -> None:
+        if before is None:
+            rotation.finish_interrupted(config.gateway.data_dir)
         self.signer: Signer = before.parts.signer if before else keys.load_or_make(config.gateway.data_dir)
         origin = f"balise/{self.signer.kid.hex()}"
         self.journal: Journal = before.parts.journal if before else Journal(config.gateway.data_dir, origin)
@@ -233,6 +240,9 @@ class _Parts:
         self.access = Access(config.gateway.data_dir, asyncio.get_running_loop().time)
         self.tally: Tally = before.parts.tally if before else Tally(self.journal, clock)
         self.keeper = Keeper(self.journal, clock, _bounds(config.gateway), self.all_logs[1:], origin)
+        self.retired: list[retired.Retired] = before.parts.retired if before else retired.of(config.gateway.data_dir)
+        earlier = (self.standings, clock, transport, dice)
+        self.earlier_uplinks = [uplink for each in self.retired for uplink in each.uplinks(config, *earlier)]
         self.uplinks: list[Uplink] = []
         for settings in config.hubs:
             running = before.uplink(config, settings) if before else None
@@ -264,6 +274,8 @@ class Before:
 def _make_ready(parts: _Parts, clock: Clock) -> None:
     """The journal is open, and has what this configuration needs. Raises JournalError."""
     parts.intake.ready()
+    for each in parts.retired:
+        each.journal.open()
     with parts.journal.transaction() as db:
         logs.ensure(db, parts.all_logs)
         spans.fill(db)

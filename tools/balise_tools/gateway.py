@@ -11,13 +11,19 @@ from typing import Annotated, Any
 
 import typer
 
-from balise_gateway import keys
 from balise_gateway.errors import JournalError, KeyFileError
-from balise_tools import gateway_access, gateway_backup, gateway_bundle, gateway_doctor, gateway_grants, gateway_install
+from balise_tools import (
+    gateway_access,
+    gateway_backup,
+    gateway_bundle,
+    gateway_doctor,
+    gateway_grants,
+    gateway_install,
+    gateway_key,
+)
 from balise_tools.gateway_calibrate import calibrate
 from balise_tools.gateway_checkpoint import checkpoint
 from balise_tools.gateway_config import (
-    CONFIG_ERROR,
     DEFAULT_CONFIG,
     FAILED,
     ConfigFile,
@@ -46,6 +52,7 @@ app.command()(seed)
 app.command("doctor")(gateway_doctor.examine)
 app.command("support-bundle")(gateway_bundle.make)
 app.command()(reload)
+app.add_typer(gateway_key.app, name="key")
 
 
 @app.command()
@@ -72,16 +79,6 @@ def show_status(
         return
     for line in _lines(document):
         typer.echo(line)
-
-
-@app.command()
-def key(config: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Prints the public key, in hex: give it to each hub that shall verify what this gateway signs."""
-    loaded = load(config)
-    try:
-        typer.echo(keys.load_or_make(loaded.gateway.data_dir).public_key.hex())
-    except KeyFileError as error:
-        fail(str(error), CONFIG_ERROR)
 
 
 def _lines(document: dict[str, Any]) -> list[str]:
