@@ -31,6 +31,7 @@ _HEADER_BYTES = 256  # what a PUBLISH may have beside topic and payload
 # MQTT 5.0 section 2.4; paho gives the return codes of 3.1.1 the same numbers
 _DENIED = {0x85, 0x86, 0x87, 0x8A, 0x8C}  # client id, password, not authorised, banned, authentication method
 _TOO_LARGE = 0x95
+_BROKEN = -1  # no reason of MQTT: the connection ended before an answer came
 _BAD_MESSAGE = {0x90, 0x99, 0x9A}  # topic name, payload format, retain not supported
 
 
@@ -171,15 +172,15 @@ class _Session:
     ) -> None:
         self._settings, self._loop = settings, asyncio.get_running_loop()
         self._connected: asyncio.Future[int] = self._loop.create_future()
-        self._gone: asyncio.Future[str] = self._loop.create_future()
+        self._gone = ""  # why it ended
         self._waiting: dict[int, asyncio.Future[int]] = {}
-        self._came: asyncio.Queue[Came] = asyncio.Queue(MAX_QUEUED)
+        self._came: asyncio.Queue[Came | None] = asyncio.Queue()
         self._misc: asyncio.Task[None] | None = None
         self._client = self._make(name, login, will)
 
     @property
     def is_up(self) -> bool:
-        return self._connected.done() and not self._gone.done()
+        return self._connected.done() and not self._gone
 
     async def open(self, topics: Sequence[str]) -> None:
         settings = self._settings
@@ -189,7 +190,7 @@ class _Session:
         except OSError as error:
             raise HubAway(f"no connection to {settings.host}:{settings.port}: {error.strerror or error}") from error
         self._misc = self._loop.create_task(self._look_after())
-        await self._or_gone(self._connected)
+        await self._connected
         for topic in topics:
             _, mid = self._client.subscribe(topic, QOS)
             if await self._answer(mid or 0) >= 0x80:
@@ -205,13 +206,13 @@ class _Session:
             properties = None if message.nonce is None else _request(message.nonce, self._settings.timeout_s)
             info = self._client.publish(message.topic, message.payload, QOS, message.retain, properties)
             answers.append(self._waiting.setdefault(info.mid, self._loop.create_future()))
-        waits = [answer for answer in answers if not isinstance(answer, int)]
-        if waits:
-            await self._or_gone(asyncio.gather(*waits))
-        return [answer if isinstance(answer, int) else answer.result() for answer in answers]
+        return [answer if isinstance(answer, int) else self._alive(await answer) for answer in answers]
 
     async def receive(self) -> Came:
-        found: Came = await self._or_gone(self._loop.create_task(self._came.get()))
+        found = await self._came.get()
+        if found is None:
+            self._came.put_nowait(None)  # for whoever asks again
+            raise HubAway(f"the connection to the broker broke: {self._gone}")
         return found
 
     def end(self) -> None:
@@ -221,18 +222,12 @@ class _Session:
         self._break("closed")
 
     async def _answer(self, mid: int) -> int:
-        reason: int = await self._or_gone(self._waiting.setdefault(mid, self._loop.create_future()))
-        return reason
+        return self._alive(await self._waiting.setdefault(mid, self._loop.create_future()))
 
-    async def _or_gone(self, wanted: "asyncio.Future[Any]") -> Any:
-        """Its result, or the error that ended the connection first."""
-        try:
-            await asyncio.wait([wanted, self._gone], return_when=asyncio.FIRST_COMPLETED)
-            if not wanted.done():
-                raise HubAway(f"the connection to the broker broke: {self._gone.result()}")
-            return wanted.result()
-        finally:
-            wanted.cancel()
+    def _alive(self, reason: int) -> int:
+        if reason == _BROKEN:
+            raise HubAway(f"the connection to the broker broke: {self._gone}")
+        return reason
 
     async def _look_after(self) -> None:
         """Keeps the connection alive. The broker waits for one and a half times the keep-alive."""
@@ -263,7 +258,7 @@ class _Session:
         return client
 
     def _listen(self, sock: Any) -> None:
-        if self._gone.done():  # the wait for it was given up meanwhile
+        if self._gone:  # the wait for it was given up meanwhile
             self._client.disconnect()
         elif sock.fileno() >= 0:
             self._loop.add_reader(sock, self._read, sock)
@@ -307,7 +302,7 @@ class _Session:
         words = dict(getattr(told, "UserProperty", ()) if told is not None else ())
         nonce = getattr(told, "CorrelationData", None)
         came = Came(message.topic, bytes(message.payload), message.retain, nonce, words)
-        if not self._came.full():
+        if self._came.qsize() < MAX_QUEUED:
             self._came.put_nowait(came)
 
     def _settle(self, mid: int, reason: int) -> None:
@@ -316,8 +311,16 @@ class _Session:
             future.set_result(reason)
 
     def _break(self, why: str) -> None:
-        if not self._gone.done():
-            self._gone.set_result(why)
+        """Whoever waits for something learns that it will not come."""
+        if self._gone:
+            return
+        self._gone = why
+        if not self._connected.done():
+            self._connected.set_exception(HubAway(f"the connection to the broker broke: {why}"))
+            self._connected.exception()  # it is no fault when nobody waits any more
+        for mid in list(self._waiting):
+            self._settle(mid, _BROKEN)
+        self._came.put_nowait(None)
 
 
 def _refusal(messages: Sequence[Message], bad: dict[int, int]) -> HubError:
