@@ -1,4 +1,4 @@
-"""`python -m balise_gateway FILE` runs the gateway with this configuration, and nothing else in memory.
+"""`python -m balise_gateway FILE [json]` runs the gateway with this configuration, and nothing else in memory.
 
 Promises exit code 0 after a clean stop (SIGTERM or Ctrl-C: what was taken is then on disk), 2 for a configuration, key
 or installation that cannot be used. `balise gateway run` becomes this process: what types commands and prints tables
@@ -16,17 +16,17 @@ from balise_gateway import config as configuration
 from balise_gateway.clock import SystemClock
 from balise_gateway.daemon import Gateway
 from balise_gateway.errors import ConfigError, JournalError, KeyFileError, MissingExtra
-from balise_gateway.log import LOGGER, event
+from balise_gateway.log import event, tell
 from balise_gateway.operation.notify import Notify
 
 CONFIG_ERROR = 2
 
 
-def main(path: Path) -> int:
-    """Runs until told to stop; returns the exit code."""
+def main(path: Path, log: str = "text") -> int:
+    """Runs until told to stop, with events as lines of "text" or "json"; returns the exit code."""
     try:
         loaded = configuration.load(path)
-        _log_to_stderr()
+        tell(sys.stderr, log)
         asyncio.run(_run_until_signal(Gateway(loaded, SystemClock(loaded.gateway.clock_uncertainty_ms)), path))
     except (ConfigError, KeyFileError) as error:
         return _failed(str(error))
@@ -41,15 +41,6 @@ def main(path: Path) -> int:
 def _failed(text: str) -> int:
     print(f"balise gateway: {text}", file=sys.stderr)
     return CONFIG_ERROR
-
-
-def _log_to_stderr() -> None:
-    """One line an event; the system's journal adds the time."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
-    logger = logging.getLogger(LOGGER)
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
 
 
 async def _run_until_signal(gateway: Gateway, path: Path | None = None) -> None:
@@ -89,4 +80,4 @@ async def _reload_when_told(gateway: Gateway, path: Path, again: asyncio.Event, 
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:3]))

@@ -96,6 +96,15 @@ def test_every_command_is_documented() -> None:
         assert f"`{command}" in text, f"{command} is not in tools/README.md"
 
 
+def test_every_event_is_documented() -> None:
+    text, found = read("gateway/README.md"), 0
+    for path in (ROOT / "gateway/balise_gateway").rglob("*.py"):
+        for name in re.findall(r"\bevent\(\s*\"([^\"]+)\"", path.read_text(encoding="utf-8")):
+            found += 1
+            assert f"`{name}`" in text, f"the event {name} of {path.name} is not in gateway/README.md"
+    assert found > 20
+
+
 def test_every_wire_reason_is_documented() -> None:
     for reason in REASONS:
         assert f"`{reason}`" in read("wire/SPEC.md"), f"{reason} is not in wire/SPEC.md"

@@ -1,6 +1,8 @@
 """`balise gateway`: what people type, as processes of their own, with real signals."""
 
+import io
 import json
+import logging
 import os
 import re
 import signal
@@ -17,7 +19,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from balise_gateway import keys
-from balise_gateway.log import line
+from balise_gateway.log import LOGGER, event, line, tell
 from balise_sim.processes import free_ports
 from balise_tools.gateway import app
 from gateway.support import KEY, NAME, PATIENCE_S, AirNode, program, toml
@@ -156,3 +158,28 @@ def test_events_are_one_line_each() -> None:
     assert line("it happened", {"why": "a\nb", "n": 3, "text": 'two "words"', "empty": ""}) == (
         'it happened why=a\\nb n=3 text="two \'words\'" empty=""'
     )
+
+
+def test_events_as_json_lines() -> None:
+    stream = io.StringIO()
+    tell(stream, "json")
+    try:
+        event("it happened", level=logging.ERROR, n=3, why='a "b"\nc', kid=Path("x"))
+    finally:
+        logger = logging.getLogger(LOGGER)
+        logger.removeHandler(logger.handlers[-1])
+    (told,) = stream.getvalue().splitlines()
+    assert json.loads(told) == {"level": "error", "event": "it happened", "n": 3, "why": 'a "b"\nc', "kid": "x"}
+
+
+def test_a_gateway_that_tells_json_tells_nothing_else(config: Path) -> None:
+    words = [*COMMAND, "run", "-c", str(config), "--log", "json"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        names = []
+        while "ingest listens" not in names:
+            names.append(json.loads(process.stderr.readline())["event"])
+        process.terminate()
+        names += [json.loads(told)["event"] for told in process.stderr]
+        assert process.wait(PATIENCE_S) == 0
+    assert (names[0], names[-1]) == ("gateway starts", "gateway stopped")

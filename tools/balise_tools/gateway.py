@@ -7,6 +7,7 @@ Leaves everything else to `balise_gateway`.
 import json
 import os
 import sys
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -36,6 +37,14 @@ from balise_tools.gateway_drift import drift
 from balise_tools.gateway_reload import reload
 from balise_tools.gateway_seed import seed
 
+
+class LogForm(StrEnum):
+    """One line per event: `what key=value`, or JSON."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 app = typer.Typer(help="The gateway: keeps, signs and forwards what the nodes measure.", no_args_is_help=True)
 app.command("backup")(gateway_backup.make)
 app.command("restore")(gateway_backup.restore)
@@ -56,11 +65,16 @@ app.add_typer(gateway_key.app, name="key")
 
 
 @app.command()
-def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
+def run(
+    config: ConfigFile = DEFAULT_CONFIG,
+    log: Annotated[LogForm, typer.Option("--log", help="How events are told on stderr.")] = LogForm.TEXT,
+) -> None:
     """Runs until SIGTERM or Ctrl-C; what it has taken is then on disk."""
     load(config)
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "balise_gateway", str(config)])  # leaner than what read the command
+    os.execv(
+        sys.executable, [sys.executable, "-m", "balise_gateway", str(config), log.value]
+    )  # leaner than what read the command
 
 
 @app.command("status")
