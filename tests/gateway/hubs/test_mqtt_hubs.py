@@ -40,14 +40,27 @@ def home(tmp_path: Path) -> Iterator[house.FarEnd]:
     found.close()
 
 
+@pytest.fixture
+def there(tmp_path: Path) -> Iterator[plain.FarEnd]:
+    found = plain.FarEnd(tmp_path)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def things(tmp_path: Path) -> Iterator[board.FarEnd]:
+    found = board.FarEnd(tmp_path)
+    yield found
+    found.close()
+
+
 async def send(hub: RowHub, *rows: HubRow) -> None:
     await hub.send(rows)
     await hub.close()
 
 
-def test_a_broker_killed_in_the_middle_loses_nothing(tmp_path: Path) -> None:
+def test_a_broker_killed_in_the_middle_loses_nothing(there: plain.FarEnd) -> None:
     """As the uplink does: the same rows come again until the hub has said yes; each row has an id of its own."""
-    there = plain.FarEnd(tmp_path)
 
     async def scene() -> None:
         hub = there.hub(timeout_s=5.0)
@@ -63,7 +76,6 @@ def test_a_broker_killed_in_the_middle_loses_nothing(tmp_path: Path) -> None:
     played(scene)
     ids = {json.loads(message.payload)["id"].rpartition(f"{GATEWAY.kid.hex()}-3-")[2] for message in there.heard()}
     assert ids == {f"{seq}-{index}" for seq in range(1, COUNT + 1) for index in (0, 1)}
-    there.close()
 
 
 def again(there: plain.FarEnd) -> None:
@@ -136,46 +148,39 @@ def test_a_value_expires_later_than_the_next_one_comes() -> None:
         build(home_assistant.Settings, words | {"expire_after_s": 300}, "hub 1", "gateway.toml")
 
 
-def test_thingsboard_gets_messages_of_the_size_it_takes(tmp_path: Path) -> None:
-    there = board.FarEnd(tmp_path)
+def test_thingsboard_gets_messages_of_the_size_it_takes(things: board.FarEnd) -> None:
     rows = [row(1, index, AIR, START_UTC_MS + index, pm2_5=index, pm10=index) for index in range(100)]
-    played(lambda: send(there.hub(max_message_bytes=1_000), *rows))
-    sizes = [len(message.payload) for message in there.heard() if message.topic == thingsboard.TELEMETRY]
+    played(lambda: send(things.hub(max_message_bytes=1_000), *rows))
+    sizes = [len(message.payload) for message in things.heard() if message.topic == thingsboard.TELEMETRY]
     assert len(sizes) > 3
     assert max(sizes) <= 1_000
-    assert {found.number for found in there.held()} == {Decimal(index) / 10 for index in range(100)}
-    there.close()
+    assert {found.number for found in things.held()} == {Decimal(index) / 10 for index in range(100)}
 
 
-def test_thingsboard_is_told_a_meaning_once(tmp_path: Path) -> None:
-    there = board.FarEnd(tmp_path)
+def test_thingsboard_is_told_a_meaning_once(things: board.FarEnd) -> None:
 
     async def scene() -> None:
-        hub = there.hub()
+        hub = things.hub()
         for seq in (1, 2, 3):
             await hub.send([row(seq, 0, AIR, START_UTC_MS + seq, pm2_5=seq), row(seq, 1, AIR, START_UTC_MS, laeq=seq)])
         await hub.close()
 
     played(scene)
-    topics = [message.topic for message in there.heard()]
+    topics = [message.topic for message in things.heard()]
     assert (topics.count(thingsboard.CONNECT), topics.count(thingsboard.ATTRIBUTES)) == (1, 2)
-    there.close()
 
 
-def test_a_31_1_broker_says_no_at_the_door(tmp_path: Path) -> None:
-    there = plain.FarEnd(tmp_path)
+def test_a_31_1_broker_says_no_at_the_door(there: plain.FarEnd) -> None:
 
     async def scene() -> None:
         with pytest.raises(HubDenied, match="does not let this gateway in"):
             await send(there.hub(version="3.1.1", password="wrong"), *ROWS)
 
     played(scene)
-    there.close()
 
 
-def test_tls_is_checked(tmp_path: Path) -> None:
+def test_tls_is_checked(there: plain.FarEnd) -> None:
     """A broker without TLS, asked for it: nothing is sent, and the error says where."""
-    there = plain.FarEnd(tmp_path)
 
     async def scene() -> None:
         with pytest.raises(HubAway, match="no connection to"):
@@ -183,7 +188,6 @@ def test_tls_is_checked(tmp_path: Path) -> None:
 
     played(scene)
     assert there.heard() == []
-    there.close()
 
 
 @pytest.mark.parametrize(
@@ -196,14 +200,12 @@ def test_a_topic_that_cannot_be(topic: str, says: str) -> None:
         build(mqtt_json.Settings, words, "hub 1", "gateway.toml")
 
 
-def test_a_topic_per_channel(tmp_path: Path) -> None:
-    there = plain.FarEnd(tmp_path)
+def test_a_topic_per_channel(there: plain.FarEnd) -> None:
     played(lambda: send(there.hub(topic="a/{gateway}/{log}/{node}/{channel}"), ROWS[0]))
     topics = [message.topic for message in there.heard()]
     base = f"a/{GATEWAY.kid.hex()}/3/{AIR}"
     assert topics == [f"{base}/{value.channel}" for value in ROWS[0].values]
     assert len(there.held()) == 5
-    there.close()
 
 
 @given(TEXTS, TEXTS)
@@ -234,9 +236,8 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     played(scene)
 
 
-def test_what_was_given_up_does_not_come_later(tmp_path: Path) -> None:
+def test_what_was_given_up_does_not_come_later(there: plain.FarEnd) -> None:
     """A broker that froze: the batch is given up, and the next connection begins with an empty queue."""
-    there = plain.FarEnd(tmp_path)
 
     async def scene() -> None:
         hub = there.hub(timeout_s=0.3)
@@ -250,4 +251,3 @@ def test_what_was_given_up_does_not_come_later(tmp_path: Path) -> None:
 
     played(scene)
     assert [json.loads(m.payload)["id"].rpartition("-3-")[2] for m in there.heard()][-1] == "8-0"
-    there.close()

@@ -74,8 +74,10 @@ async def over_mqtt(place: Place, folder: Path) -> AsyncIterator[None]:
     place.restart = restart
     place.make("native_mqtt", host="127.0.0.1", port=broker.port, timeout_s=5.0)
     await start()
-    yield
-    await stop()
+    try:
+        yield
+    finally:
+        await stop()
 
 
 async def over_nats(place: Place, folder: Path) -> AsyncIterator[None]:
@@ -99,9 +101,11 @@ async def over_nats(place: Place, folder: Path) -> AsyncIterator[None]:
     place.restart = restart
     place.make("native_nats", url=f"nats://127.0.0.1:{server.port}", timeout_s=5.0)
     await start()
-    yield
-    await clients.pop().close()
-    server.stop()
+    try:
+        yield
+    finally:
+        await clients.pop().close()
+        server.stop()
 
 
 CARRIERS = {"mqtt": over_mqtt, "nats": over_nats}
