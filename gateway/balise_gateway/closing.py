@@ -99,8 +99,8 @@ class Closer:
 
     def _keep_to_grant(self, db: sqlite3.Connection, state: Log, view: View) -> None:
         """What was signed under a grant that let through more, and was not sent, is erased, and told under the next."""
-        if view.erases and (view.grant is None or source.is_news(db, state, view.grant)):
-            withdrawal.erase_unsent(db, state)
+        if view.erases:
+            withdrawal.erase_unsent(db, state, view.erases)
         if view.grant is not None:
             withdrawal.tell_erased(db, state, f"balise/{self._signer.kid.hex()}")
 

@@ -156,7 +156,7 @@ def test_a_grant_that_changed_meanwhile_leaves_what_the_hub_is_asked_with(tmp_pa
     journal = Journal(tmp_path / "new", "balise/test")
     journal.open()
     with journal.transaction() as db:
-        erase_unsent(db, Log.read(db, ASKED))
+        erase_unsent(db, Log.read(db, ASKED), 1)
         ask = logs.to_send(db, ASKED, logs.holding(db, ASKED), 1 << 20, 100)
     assert [stored.seq for stored in ask] == [3]  # which the hub had before the backup
     journal.close()

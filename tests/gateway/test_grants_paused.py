@@ -18,8 +18,9 @@ from balise_gateway.grants import ledger
 from balise_gateway.grants.consent import Facts, Stream, record_of
 from balise_gateway.grants.desk import standings_of
 from balise_gateway.grants.gate import Gate
-from balise_gateway.grants.grant import Grant
+from balise_gateway.grants.grant import Grant, of_terms
 from balise_gateway.grants.record import GIVEN, PAUSED, RESUMED, WITHDRAWN, Event, Record
+from balise_gateway.grants.rules import Site
 from balise_gateway.grants.standings import Standings
 from balise_gateway.grants.withdrawal import REASON
 from balise_gateway.hubs import HubSettings, Stored
@@ -27,9 +28,10 @@ from balise_gateway.journal import Journal, tables
 from balise_gateway.journal.tables import HOME_LOG
 from balise_gateway.logs import Log
 from balise_tools.main import app
+from balise_wire.frames import FrameKeys
 from balise_wire.items import Loss, Readings
 from gateway.closing_bench import SIGNER, SITES, Bench, bench
-from gateway.support import START_UTC_MS, ZONE, AirNode, FakeClock, played, toml, until
+from gateway.support import KEY, NAME, START_UTC_MS, ZONE, AirNode, FakeClock, played, toml, until
 from gateway.test_daemon import Sender, station
 from gateway.test_grants import grant_of
 
@@ -130,6 +132,40 @@ def test_what_was_signed_under_a_wider_grant_does_not_leave_under_a_narrower_one
     bench(tmp_path, scene)
 
 
+def test_a_withdrawal_holds_also_when_no_gateway_ran_meanwhile(tmp_path: Path) -> None:
+    async def scene(b: Bench) -> None:
+        standings = with_standings(b, grant_of(indoor=True))
+        standings.note_given(1)
+        node = AirNode()
+        b.take(node.hello(), node.row(T0))
+        b.close()
+        done(standings, b, WITHDRAWN)
+        with_standings(b, grant_of(indoor=True, id="2")).note_given(2)
+        b.close()
+        assert ticks_of(b) == []
+        b.take(node.row(T0 + 60))
+        b.close()
+        b.close()
+        assert ticks_of(b) == [T0 + 60]
+
+    bench(tmp_path, scene)
+
+
+def test_a_node_that_is_said_to_be_indoors_after_all_does_not_leave_with_what_was_signed(tmp_path: Path) -> None:
+    async def scene(b: Bench) -> None:
+        node = AirNode()
+        for indoor in (False, True):
+            sites = {FrameKeys(KEY).kid: Site(NAME, indoor)}
+            standings = Standings({LOG: HUB.name, 2: "other"}, {LOG: grant_of()}, sites, ZONE, Record(b.folder))
+            standings.note_given(1)
+            b.closer = Closer(b.journal, SIGNER, b.clock, standings)
+            b.take(node.row(T0 + 60) if indoor else node.hello(), node.row(T0))
+            b.close()
+            assert ticks_of(b) == ([] if indoor else [T0])
+
+    bench(tmp_path, scene)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "covered"),
     [
@@ -148,7 +184,8 @@ def test_what_was_signed_under_a_wider_grant_does_not_leave_under_a_narrower_one
     ],
 )
 def test_whether_a_grant_covers_the_one_before(before: dict[str, Any], after: dict[str, Any], covered: bool) -> None:
-    assert grant_of(**after).covers(grant_of(**before).terms()) == covered
+    assert grant_of(**after).covers(grant_of(**before)) == covered
+    assert of_terms(grant_of(**after).terms()) == grant_of(**after)
 
 
 def test_given_grants_are_recorded_once_and_again_when_they_change(tmp_path: Path) -> None:

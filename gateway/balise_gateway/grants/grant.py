@@ -74,12 +74,8 @@ class Grant:
         """Does it matter when a row was measured? Then rows without a time stay."""
         return bool(self.resolution_s or self.first_day or self.last_day)
 
-    def covers(self, before: Mapping[str, object]) -> bool:
-        """Does it let through all that a grant with these terms did, for the same use?"""
-        if set(before) != {field.name for field in dataclasses.fields(self)}:
-            return False  # written by another version: who knows
-        days = {name: _day(before[name]) for name in ("first_day", "last_day")}
-        old = Grant(**{**before, **days})  # type: ignore[arg-type]
+    def covers(self, old: "Grant") -> bool:
+        """Does it let through all that another does, for the same use?"""
         return (
             (set(old.channels) <= set(self.channels) or "*" in self.channels)
             and (set(old.nodes) <= set(self.nodes) or "*" in self.nodes)
@@ -105,6 +101,15 @@ class Grant:
     def digest(self) -> bytes:
         """SHA-256 over all that it says, in deterministic CBOR: another grant has another digest."""
         return hashlib.sha256(cbor.encode(self.terms())).digest()
+
+
+def of_terms(terms: Mapping[str, object]) -> Grant | None:
+    """The grant that says this; None when it was written by another version of this program."""
+    if set(terms) != {field.name for field in dataclasses.fields(Grant)}:
+        return None
+    found = {name: tuple(value) if isinstance(value, list) else value for name, value in terms.items()}
+    days = {name: _day(terms[name]) for name in ("first_day", "last_day")}
+    return Grant(**{**found, **days, "delay_s": float(str(terms["delay_s"]))})  # type: ignore[arg-type]
 
 
 def _day(told: object) -> datetime.date | None:

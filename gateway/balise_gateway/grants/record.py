@@ -23,7 +23,7 @@ GIVEN, PAUSED, RESUMED, WITHDRAWN = "given", "paused", "resumed", "withdrawn"
 
 @dataclass(frozen=True)
 class Event:
-    """`terms` are the grant's own words when it was given."""
+    """`terms` are the grant's own words when it was given, `outdoors` the nodes that were said to be outdoors then."""
 
     at_utc_ms: int
     hub: str
@@ -31,6 +31,7 @@ class Event:
     grant: str
     what: str
     terms: dict[str, object] = field(default_factory=dict)
+    outdoors: list[str] = field(default_factory=list)
 
 
 class Record:

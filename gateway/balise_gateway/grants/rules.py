@@ -62,8 +62,8 @@ class View(Protocol):
         ...
 
     @property
-    def erases(self) -> bool:
-        """Is what was signed for this log, and not sent, more than may leave now?"""
+    def erases(self) -> int:
+        """The number of the last event after which less may leave than before; what was not sent then is erased."""
         ...
 
     @property
@@ -90,7 +90,7 @@ class View(Protocol):
 class Home:
     """The home log: everything, and nowhere to leave to. It knows each node's exact place."""
 
-    grant, erases, timed = None, False, False
+    grant, erases, timed = None, 0, False
 
     def __init__(self, sites: Mapping[bytes, Site] | None = None) -> None:
         self._sites = sites or {}
@@ -116,7 +116,7 @@ class Home:
 class Nothing:
     """A hub without a grant."""
 
-    grant, erases, timed = None, False, False
+    grant, erases, timed = None, 0, False
 
     def manifest(self, kid: bytes, columns: Columns) -> Seen | None:
         return None
@@ -131,14 +131,12 @@ class Nothing:
 class Withdrawn(Nothing):
     """A hub whose grant was withdrawn: also what was signed for it stays."""
 
-    erases = True
+    def __init__(self, erases: int) -> None:
+        self.erases = erases
 
 
 class Granted:
-    """One grant, and the nodes' sites by key id. Days are those of `zone`; `pauses` are (start, end) in UTC ms.
-
-    `narrower`: the grant before it let through more.
-    """
+    """One grant, and the nodes' sites by key id. Days are those of `zone`; `pauses` are (start, end) in UTC ms."""
 
     def __init__(
         self,
@@ -146,10 +144,10 @@ class Granted:
         sites: Mapping[bytes, Site],
         zone: ZoneInfo,
         pauses: Sequence[tuple[int, int | None]] = (),
-        narrower: bool = False,
+        erases: int = 0,
     ) -> None:
         self.grant, self._sites, self._pauses = grant, sites, pauses
-        self.erases = narrower
+        self.erases = erases
         self._start_ms, self._end_ms = period_ms(grant, zone)
         self.timed = grant.narrows_time or bool(pauses)
         self.manifest = functools.lru_cache(maxsize=4_096)(self._manifest)

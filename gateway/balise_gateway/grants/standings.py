@@ -8,7 +8,7 @@ back under its id. Leaves the file to `record.py`, and each item to `rules.py`.
 from collections.abc import Iterator, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
-from balise_gateway.grants.grant import Grant
+from balise_gateway.grants.grant import Grant, of_terms
 from balise_gateway.grants.record import GIVEN, PAUSED, RESUMED, WITHDRAWN, Event, Record
 from balise_gateway.grants.rules import Granted, Home, Nothing, Site, View, Withdrawn
 from balise_gateway.journal.tables import HOME_LOG
@@ -32,6 +32,7 @@ class Standings(Mapping[int, View]):
         self._seen: Sequence[Event] | None = None
         self._views: dict[int, View] = {}
         self._home = Home(sites)
+        self._outdoors = sorted(site.name for site in sites.values() if site.indoor is False)
 
     def __getitem__(self, log: int) -> View:
         if log == HOME_LOG:
@@ -64,9 +65,11 @@ class Standings(Mapping[int, View]):
         """Records the grants of the configuration that are new, or say something else than before."""
         events, new = self.record.events(), []
         for log, grant in self._grants.items():
-            before = [event for event in events if (event.log, event.grant, event.what) == (log, grant.id, GIVEN)]
-            if state_of(events, log, grant.id) != WITHDRAWN and (not before or before[-1].terms != grant.terms()):
-                new.append(Event(now_utc_ms, self._hubs[log], log, grant.id, GIVEN, grant.terms()))
+            said = (grant.terms(), self._outdoors)
+            before = [event for event in events if (event.log, event.what) == (log, GIVEN)]
+            again = bool(before) and (before[-1].terms, before[-1].outdoors) == said
+            if not again and state_of(events, log, grant.id) != WITHDRAWN:
+                new.append(Event(now_utc_ms, self._hubs[log], log, grant.id, GIVEN, *said))
         if new:
             self.record.add(*new)
 
@@ -75,14 +78,27 @@ class Standings(Mapping[int, View]):
         if grant is None:
             return Nothing()
         if state_of(events, log, grant.id) == WITHDRAWN:
-            return Withdrawn()
-        narrower = any(not grant.covers(event.terms) for event in _given_before(events, log, grant)[-1:])
-        return Granted(grant, self._sites, self._zone, pauses_of(events, log), narrower)
+            return Withdrawn(last_narrowing(events, log))
+        return Granted(grant, self._sites, self._zone, pauses_of(events, log), last_narrowing(events, log))
 
 
-def _given_before(events: Sequence[Event], log: int, grant: Grant) -> list[Event]:
-    """The grants of this log that said something else, oldest first."""
-    return [event for event in events if event.log == log and event.what == GIVEN and event.terms != grant.terms()]
+def last_narrowing(events: Sequence[Event], log: int) -> int:
+    """The number (from 1) of the last withdrawal, or grant that lets through less than the one before it; 0: none."""
+    found, before = 0, None
+    for number, event in enumerate(events, start=1):
+        if event.log != log:
+            continue
+        narrower = event.what == GIVEN and before is not None and not _covers(event, before)
+        found = number if narrower or event.what == WITHDRAWN else found
+        before = event if event.what == GIVEN else before
+    return found
+
+
+def _covers(now: Event, before: Event) -> bool:
+    new, old = of_terms(now.terms), of_terms(before.terms)
+    if new is None or old is None or not new.covers(old):
+        return False
+    return new.indoor or set(before.outdoors) <= set(now.outdoors)
 
 
 def state_of(events: Sequence[Event], log: int, grant: str) -> str:

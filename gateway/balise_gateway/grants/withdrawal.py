@@ -15,12 +15,18 @@ from balise_wire.log import leaf_hash
 REASON = "not granted any more when it was to be sent"
 
 
-def erase_unsent(db: sqlite3.Connection, log: Log) -> None:
+def erase_unsent(db: sqlite3.Connection, log: Log, event: int) -> None:
     """Erases the envelopes of a log that its hub may not have, and remembers from which one on.
 
-    While the hub has yet to say how far the log had gone, the first stays: it is asked with one that it had before.
+    Once for each event: what is signed after it may leave. While the hub has yet to say how far the log had gone, the
+    first stays: it is asked with one that it had before.
     """
-    first_seq = max(1, log.hub_next) + min(1, tables.count(db, tables.ask_hub(log.log)))
+    if tables.count(db, _event(log)) >= event:
+        return
+    asks = min(1, tables.count(db, tables.ask_hub(log.log)))
+    if not asks:
+        tables.COUNTER.put(db, [(_event(log), event)])
+    first_seq = max(1, log.hub_next) + asks
     found = list(tables.ENVELOPE.read(db, "log = ? AND seq >= ? ORDER BY seq", (log.log, first_seq)))
     if not found:
         return
@@ -40,3 +46,7 @@ def tell_erased(db: sqlite3.Connection, log: Log, origin: str) -> None:
 
 def _name(log: Log) -> str:
     return f"erased {log.log}"
+
+
+def _event(log: Log) -> str:
+    return f"narrowed {log.log}"
