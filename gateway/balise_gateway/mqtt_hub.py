@@ -30,6 +30,7 @@ MAX_QUEUED = 1_000  # messages from the broker that nobody has read yet; more ar
 _HEADER_BYTES = 256  # what a PUBLISH may have beside topic and payload
 # MQTT 5.0 section 2.4; paho gives the return codes of 3.1.1 the same numbers
 _DENIED = {0x85, 0x86, 0x87, 0x8A, 0x8C}  # client id, password, not authorised, banned, authentication method
+_NOBODY = 0x10  # no matching subscribers: delivered to nobody, which a request cannot use
 _TOO_LARGE = 0x95
 _BROKEN = -1  # no reason of MQTT: the connection ended before an answer came
 _BAD_MESSAGE = {0x90, 0x99, 0x9A}  # topic name, payload format, retain not supported
@@ -123,6 +124,8 @@ class Broker:
         denied = [reason for reason in reasons if reason in _DENIED]
         if denied:
             raise HubDenied(f"the broker does not let this gateway publish to {messages[0].topic!r}; see its rules")
+        if any(reason == _NOBODY and message.nonce for reason, message in zip(reasons, messages, strict=True)):
+            raise HubAway(f"the broker is there, but nobody listens to {messages[0].topic!r}")
         bad = {index: reason for index, reason in enumerate(reasons) if reason >= 0x80}
         if bad:
             raise _refusal(messages, bad)

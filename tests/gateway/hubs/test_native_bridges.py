@@ -72,7 +72,7 @@ async def over_mqtt(place: Place, folder: Path) -> AsyncIterator[None]:
         await start()
 
     place.restart = restart
-    place.make("native_mqtt", host="127.0.0.1", port=broker.port, timeout_s=5.0)
+    place.make("native_mqtt", host="127.0.0.1", port=broker.port, timeout_s=20.0)
     await start()
     try:
         yield
@@ -99,7 +99,7 @@ async def over_nats(place: Place, folder: Path) -> AsyncIterator[None]:
         await start()
 
     place.restart = restart
-    place.make("native_nats", url=f"nats://127.0.0.1:{server.port}", timeout_s=5.0)
+    place.make("native_nats", url=f"nats://127.0.0.1:{server.port}", timeout_s=20.0)
     await start()
     try:
         yield
@@ -175,3 +175,21 @@ def test_a_carrier_killed_in_the_middle_loses_nothing(scene: Any) -> None:
         assert place.store.conflicts() == 0
 
     scene(act)
+
+
+def test_a_hub_that_does_not_listen_is_known_at_once(tmp_path: Path) -> None:
+    """The broker's PUBACK says that there is nobody; it is not the hub's word."""
+    place, broker = Place(tmp_path), Mosquitto(tmp_path)
+    place.make("native_mqtt", host="127.0.0.1", port=broker.port, timeout_s=3600.0)
+    broker.start()
+
+    async def scene() -> None:
+        with pytest.raises(HubAway, match="nobody listens"):
+            await place.hub.deliver([envelope(1)])
+        await place.hub.close()
+
+    try:
+        played(scene)
+    finally:
+        broker.stop()
+        place.store.close()

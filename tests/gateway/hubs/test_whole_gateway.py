@@ -41,6 +41,12 @@ def test_one_row_reaches_every_place(tmp_path: Path) -> None:
         except httpx.ConnectError:
             return ""
 
+    async def shown() -> str:
+        async with asyncio.timeout(PATIENCE_S):
+            while "balise_pm2_5_ugm3{" not in (text := await page()):
+                await asyncio.sleep(0.02)
+        return text
+
     async def scene() -> None:
         async with station(tmp_path, hubs=0, extra="\n".join(hubs)) as made:
             node = AirNode()
@@ -48,12 +54,7 @@ def test_one_row_reaches_every_place(tmp_path: Path) -> None:
                 for frame in (node.hello(), node.row(START_UTC_MS // 1000)):
                     await client.publish(node.up, frame, qos=1)
                 await until(lambda: len(broker.held()) == len(CHANNELS) and list(readings.glob("*.csv")))
-                text = ""
-                async with asyncio.timeout(PATIENCE_S):
-                    while "balise_pm2_5_ugm3{" not in text:
-                        await asyncio.sleep(0.02)
-                        text = await page()
-            assert f'node="{NAME}"' in text
+            assert f'node="{NAME}"' in await shown()
 
     try:
         played(scene)
