@@ -14,10 +14,12 @@ from pathlib import Path
 
 from balise_gateway import config as configuration
 from balise_gateway.clock import SystemClock
+from balise_gateway.config import Config
 from balise_gateway.daemon import Gateway
 from balise_gateway.errors import ConfigError, JournalError, KeyFileError, MissingExtra
 from balise_gateway.log import event, tell
 from balise_gateway.operation.notify import Notify
+from balise_gateway.policy.link import ask_network_manager
 
 CONFIG_ERROR = 2
 
@@ -27,7 +29,7 @@ def main(path: Path, log: str = "text") -> int:
     try:
         loaded = configuration.load(path)
         tell(sys.stderr, log)
-        asyncio.run(_run_until_signal(Gateway(loaded, SystemClock(loaded.gateway.clock_uncertainty_ms)), path))
+        asyncio.run(_run_until_signal(_gateway(loaded), path))
     except (ConfigError, KeyFileError) as error:
         return _failed(str(error))
     except ExceptionGroup as errors:
@@ -36,6 +38,10 @@ def main(path: Path, log: str = "text") -> int:
             raise
         return _failed(str(missing.exceptions[0]))
     return 0
+
+
+def _gateway(loaded: Config) -> Gateway:
+    return Gateway(loaded, SystemClock(loaded.gateway.clock_uncertainty_ms), ask_metered=ask_network_manager)
 
 
 def _failed(text: str) -> int:

@@ -18,6 +18,7 @@ from balise_gateway.grants.blur import Place
 from balise_gateway.grants.grant import Grant
 from balise_gateway.grants.rules import Site
 from balise_gateway.hubs import HubSettings
+from balise_gateway.policy.link import LinkSettings
 from balise_gateway.quality import models
 from balise_gateway.quality.limits import LimitSettings
 from balise_gateway.quality.models import CorrectionSettings
@@ -27,7 +28,7 @@ from balise_gateway.sources import SourceSettings
 from balise_wire.frames import FrameKeys
 
 NODE_URN = "urn:dev:"  # RFC 9039
-_SECTIONS = ("gateway", "quality", "ingest", "source", "node", "limit", "correction", "hub", "page")
+_SECTIONS = ("gateway", "quality", "ingest", "source", "node", "limit", "correction", "hub", "link", "page")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +119,7 @@ class Config:
     quality: QualitySettings
     hubs: tuple[HubSettings, ...]
     page: PageSettings | None
+    link: LinkSettings = field(default_factory=LinkSettings)
     grants: Mapping[int, Grant] = field(default_factory=dict)  # by log; a log without one gets nothing
     sources: tuple[SourceSettings, ...] = ()
 
@@ -157,6 +159,7 @@ def parse(text: str, path: Path) -> Config:
         corrections=tuple(_with_files(each, path.parent) for each in _plugged(table, "correction", models, file)),
         hubs=tuple(_plugged(table, "hub", hubs, file)),
         page=settings.build(PageSettings, table["page"], "page", file) if "page" in table else None,
+        link=settings.build(LinkSettings, table.get("link", {}), "link", file),
         sources=tuple(_plugged(table, "source", sources, file)),
     )
     _check_whole(config)
@@ -176,6 +179,7 @@ def key_table() -> dict[str, list[KeyDoc]]:
         "quality": settings.keys_of(QualitySettings),
         "limit": settings.keys_of(LimitSettings),
         "page": settings.keys_of(PageSettings),
+        "link": settings.keys_of(LinkSettings),
         "hub.grant": settings.keys_of(Grant),
     }
     for section, package in (("ingest", ingests), ("source", sources), ("correction", models), ("hub", hubs)):

@@ -6,6 +6,7 @@ so the same object runs on virtual time. Leaves every job to its own module.
 """
 
 import asyncio
+import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from balise_gateway.log import event
 from balise_gateway.operation import retired, rotation
 from balise_gateway.operation.changes import changes
 from balise_gateway.operation.crew import Crew
+from balise_gateway.policy.link import AskMetered, Link
+from balise_gateway.policy.meter import Meter
 from balise_gateway.quality.limits import LimitTable
 from balise_gateway.quality.neighbours import neighbours
 from balise_gateway.quality.qualifier import Quality
@@ -60,16 +63,17 @@ class Gateway:
         listen: Listen | None = None,
         transport: Any = None,
         dice: Random | None = None,
+        ask_metered: AskMetered | None = None,
     ) -> None:
         self._config, self._clock = config, GuidedClock(clock)
-        self._transport, self._dice, self._listen = transport, dice or SystemRandom(), listen or _real_listen
+        self._edge, self._listen = _Edge(transport, dice or SystemRandom(), ask_metered), listen or _real_listen
         self.ingests: list[Ingest] = [self._ingest(settings) for settings in config.ingests]
         self._parts: _Parts | None = None
         self._crew: Crew | None = None  # there is one while frames are taken
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], object] = lambda: None) -> None:
         """Runs until `stop` is set; `on_ready` is called when it takes frames. Raises KeyFileError before that."""
-        parts = self._parts = _Parts(self._config, self._clock, self._transport, self._dice)
+        parts = self._parts = _Parts(self._config, self._clock, self._edge)
         event("gateway starts", kid=parts.signer.kid.hex(), data_dir=self._config.gateway.data_dir)
         try:
             async with asyncio.TaskGroup() as group:
@@ -103,7 +107,7 @@ class Gateway:
             )
         if not before.intake.commit():
             raise JournalUnavailable(f"nothing is changed while commits fail: {before.intake.state.error}")
-        parts = _Parts(config, self._clock, self._transport, self._dice, Before(old, before))
+        parts = _Parts(config, self._clock, self._edge, Before(old, before))
         _make_ready(parts, self._clock)
         parts.intake.state = before.intake.state
         before.intake.abandon()
@@ -138,7 +142,7 @@ class Gateway:
                 base = status.of_journal(db, self._config, parts.signer)
         except JournalError as error:
             base = {"gateway": status.identity(parts.signer), "journal": {"error": str(error)}, "nodes": [], "logs": []}
-        live = {"journal": _journal_state(parts.intake), "clock": self._clock_state()}
+        live = {"link": _link_state(parts.link), "journal": _journal_state(parts.intake), "clock": self._clock_state()}
         hub_states = {uplink.settings.log: _hub_state(uplink, parts.standings) for uplink in parts.uplinks}
         document = status.merged(base, live, hub_states)
         document["ingests"] = [ingest.status() for ingest in self.ingests]
@@ -200,10 +204,12 @@ class Gateway:
             if ingest not in kept:
                 crew.start(ingest, ingest.run(self._take))
         home_s = self._config.gateway.home_batch_s
-        crew.start(parts.closer, _close_periodically(parts, HOME_LOG, HOME_FORM, home_s, None))
+        crew.start(parts.closer, _close_periodically(parts, HOME_LOG, lambda: (HOME_FORM, home_s), None))
+        crew.start(parts.closer, parts.link.watch())
         for uplink in parts.uplinks:
             hub = uplink.settings
-            crew.start(parts.closer, _close_periodically(parts, hub.log, hub.form, hub.batch_s, uplink))
+            pace = functools.partial(_pace, parts.link, hub)
+            crew.start(parts.closer, _close_periodically(parts, hub.log, pace, uplink))
             if uplink not in kept:
                 crew.start(uplink, uplink.run())
         for earlier in parts.earlier_uplinks:
@@ -216,12 +222,19 @@ class Gateway:
         return {"utc_ms": utc_ms, "uncertainty_ms": self._clock.uncertainty_ms(), "source": self._clock.source()}
 
 
+@dataclass(frozen=True)
+class _Edge:
+    """What is handed in."""
+
+    transport: Any
+    dice: Random
+    ask_metered: AskMetered | None
+
+
 class _Parts:
     """What needs the signing key: made when the gateway runs."""
 
-    def __init__(
-        self, config: Config, clock: Clock, transport: Any, dice: Random, before: "Before | None" = None
-    ) -> None:
+    def __init__(self, config: Config, clock: Clock, edge: _Edge, before: "Before | None" = None) -> None:
         if before is None:
             rotation.finish_interrupted(config.gateway.data_dir)
         self.signer: Signer = before.parts.signer if before else keys.load_or_make(config.gateway.data_dir)
@@ -241,18 +254,22 @@ class _Parts:
         self.tally: Tally = before.parts.tally if before else Tally(self.journal, clock)
         self.keeper = Keeper(self.journal, clock, _bounds(config.gateway), self.all_logs[1:], origin)
         self.retired: list[retired.Retired] = before.parts.retired if before else retired.of(config.gateway.data_dir)
-        earlier = (self.standings, clock, transport, dice)
+        earlier = (self.standings, clock, edge.transport, edge.dice)
         self.earlier_uplinks = [uplink for each in self.retired for uplink in each.uplinks(config, *earlier)]
+        kept = before.parts.link if before and before.config.link == config.link else None
+        self.link: Link = kept or Link(config.link, edge.ask_metered)
         self.uplinks: list[Uplink] = []
         for settings in config.hubs:
             running = before.uplink(config, settings) if before else None
             if running is not None:
                 self.uplinks.append(running)
                 continue
-            hub = plugins.load(hubs, settings.kind).Hub(settings, self.signer.kid, transport, dice)
-            freight = freight_of(hub, settings.log, self.journal, origin, clock)
+            hub = plugins.load(hubs, settings.kind).Hub(settings, self.signer.kid, edge.transport, edge.dice)
+            newest = settings.order == "fresh_first"
+            freight = freight_of(hub, settings.log, self.journal, origin, clock, newest_first=newest)
             gate = Gate(freight, settings, self.standings, self.journal, clock)
-            self.uplinks.append(Uplink(settings, hub, gate, dice))
+            meter = Meter(self.link, self.journal, clock, self.zone)
+            self.uplinks.append(Uplink(settings, hub, gate, edge.dice, meter=meter))
 
 
 @dataclass(frozen=True)
@@ -263,10 +280,11 @@ class Before:
     parts: _Parts
 
     def uplink(self, config: Config, settings: HubSettings) -> Uplink | None:
-        """The running uplink of this hub, if nothing has changed of what it obeys: grant, places, time zone."""
+        """The running uplink of this hub, if nothing has changed of what it obeys: grant, places, zone, link."""
         old, log = self.config, settings.log
-        obeys = (old.grants.get(log), old.nodes, old.gateway.time_zone)
-        if settings not in old.hubs or obeys != (config.grants.get(log), config.nodes, config.gateway.time_zone):
+        obeys = (old.grants.get(log), old.nodes, old.gateway.time_zone, old.link)
+        now = (config.grants.get(log), config.nodes, config.gateway.time_zone, config.link)
+        if settings not in old.hubs or obeys != now:
             return None
         return next(uplink for uplink in self.parts.uplinks if uplink.settings == settings)
 
@@ -287,9 +305,20 @@ def _page_of(config: Config) -> object:
     return config.page, config.nodes, config.gateway.time_zone
 
 
-async def _close_periodically(parts: _Parts, log: int, form: str, period_s: float, uplink: Uplink | None) -> None:
-    """Closes what an earlier run left, then all that has come, every period; then the journal is kept within bounds."""
+def _pace(link: Link, hub: HubSettings) -> tuple[str, float]:
+    """(form, period) of a hub's log on the link as it is now."""
+    return link.form(hub), link.period_s(hub)
+
+
+async def _close_periodically(
+    parts: _Parts, log: int, pace: Callable[[], tuple[str, float]], uplink: Uplink | None
+) -> None:
+    """Closes what an earlier run left, then all that has come, every period; then the journal is kept within bounds.
+
+    `pace` gives the form and the period, asked anew each time.
+    """
     while True:
+        form, period_s = pace()
         parts.intake.commit()
         try:
             while parts.closer.close(log, form):
@@ -332,6 +361,10 @@ def _doubts(parts: "_Parts") -> list[dict[str, object]]:
     return told
 
 
+def _link_state(link: Link) -> Mapping[str, object]:
+    return {"metered": link.metered, "says": link.source}
+
+
 def _hub_state(uplink: Uplink, standings: Standings) -> dict[str, object]:
     state = uplink.state
     try:
@@ -339,7 +372,8 @@ def _hub_state(uplink: Uplink, standings: Standings) -> dict[str, object]:
     except JournalError:
         grant = "unreadable"  # nothing leaves, and the uplink's error says why
     answered = {"answers": state.answers, "sent_bytes": state.sent_bytes}
-    return {"error": state.error, "failures": state.failures, **answered, "grant": grant}
+    held = {"grant": grant, "held_back": state.held_back}
+    return {"error": state.error, "failures": state.failures, **answered, **held}
 
 
 async def _real_listen(factory: Any, host: str, port: int, **options: Any) -> asyncio.Server:

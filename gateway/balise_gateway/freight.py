@@ -43,14 +43,18 @@ class Freight(Protocol):
 class Envelopes:
     """Whole envelopes, for a hub that answers what it holds. `origin` names this gateway in loss items."""
 
-    def __init__(self, hub: Hub, log: int, journal: Journal, origin: str, clock: Clock) -> None:
+    def __init__(
+        self, hub: Hub, log: int, journal: Journal, origin: str, clock: Clock, *, newest_first: bool = False
+    ) -> None:
+        self._newest_first = newest_first
         self._hub, self._log, self._journal, self._origin, self._clock = hub, log, journal, origin, clock
         self._holding: Holding | None = None
 
     def next(self, limit: int) -> Sequence[Stored]:
         with self._journal.reading() as db:
             holding = self._holding or logs.holding(db, self._log)
-            return logs.to_send(db, self._log, holding, self._hub.traits.batch_limit_bytes, limit)
+            limit_bytes = self._hub.traits.batch_limit_bytes
+            return logs.to_send(db, self._log, holding, limit_bytes, limit, newest_first=self._newest_first)
 
     async def send(self, batch: Sequence[Stored]) -> int | None:
         sent_boot_ms = self._clock.boot_ms()

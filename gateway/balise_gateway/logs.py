@@ -115,13 +115,16 @@ def prune(db: sqlite3.Connection, logs: Sequence[int]) -> None:
     db.execute("DELETE FROM entry WHERE entry <= ?", (min(Log.read(db, log).cursor for log in logs),))
 
 
-def to_send(db: sqlite3.Connection, log: int, held: Holding, limit_bytes: int, limit_count: int) -> list[Stored]:
-    """The oldest envelopes that the hub lacks and did not refuse: at least one if any, at most the limits."""
+def to_send(
+    db: sqlite3.Connection, log: int, held: Holding, limit_bytes: int, limit_count: int, *, newest_first: bool = False
+) -> list[Stored]:
+    """The oldest envelopes that the hub lacks and did not refuse, or the newest: at least one, at most the limits."""
     parked = {row[1] for row in tables.PARKED.read(db, "log = ?", (log,))}
     batch: list[Stored] = []
     size = 0
-    for first, last in _gaps(held, Log.read(db, log).next_seq):
-        where = "log = ? AND seq BETWEEN ? AND ? ORDER BY seq"
+    gaps = list(_gaps(held, Log.read(db, log).next_seq))
+    where = f"log = ? AND seq BETWEEN ? AND ? ORDER BY seq {'DESC' if newest_first else 'ASC'}"
+    for first, last in reversed(gaps) if newest_first else gaps:
         for row in tables.ENVELOPE.read(db, where, (log, first, last)):
             if row[1] in parked:
                 continue

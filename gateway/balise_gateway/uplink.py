@@ -19,13 +19,18 @@ from balise_gateway.freight_rows import Rows
 from balise_gateway.hubs import Hub, HubSettings, RowHub
 from balise_gateway.journal import Journal
 from balise_gateway.log import event
+from balise_gateway.policy.meter import LOOK_AGAIN_S, Meter
 
 MAX_COUNT = 1_000  # pieces in one request
 
 
-def freight_of(hub: Hub | RowHub, log: int, journal: Journal, origin: str, clock: Clock) -> Freight:
-    """What this hub takes of its log. `origin` names this gateway in loss items."""
-    return Rows(hub, log, journal, clock) if isinstance(hub, RowHub) else Envelopes(hub, log, journal, origin, clock)
+def freight_of(
+    hub: Hub | RowHub, log: int, journal: Journal, origin: str, clock: Clock, *, newest_first: bool = False
+) -> Freight:
+    """What this hub takes of its log. `origin` names this gateway in loss items; rows always go oldest first."""
+    if isinstance(hub, RowHub):
+        return Rows(hub, log, journal, clock)
+    return Envelopes(hub, log, journal, origin, clock, newest_first=newest_first)
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class UplinkState:
     answers: int = 0
     failures: int = 0  # since the last answer
     sent_bytes: int = 0
+    held_back: str | None = None  # what the month's plan keeps from leaving
 
 
 class Uplink:
@@ -61,9 +67,10 @@ class Uplink:
         freight: Freight,
         dice: Random,
         patience: Patience = Patience(),
+        meter: Meter | None = None,
     ) -> None:
         self.settings, self.state, self._patience = settings, UplinkState(), patience
-        self._hub, self._freight, self._dice = hub, freight, dice
+        self._hub, self._freight, self._dice, self._meter = hub, freight, dice, meter
         self._limit_count = MAX_COUNT
         self._wake = asyncio.Event()
         self._unpark_at_s = 0.0
@@ -78,6 +85,7 @@ class Uplink:
             while True:
                 wait_s = await self._step()
                 if wait_s is None:
+                    await self._rest()
                     await self._until_something_new()
                 else:
                     await asyncio.sleep(wait_s)
@@ -89,6 +97,9 @@ class Uplink:
         try:
             self._unpark_if_due()
             batch = self._freight.next(self._limit_count)
+            if self._meter is not None and batch:
+                batch = self._meter.allowed(batch)
+                self.state.held_back = self._meter.held_back
             return await self._deliver(batch) if batch else None
         except JournalError as error:
             self._failed(f"the journal: {error}")
@@ -119,7 +130,12 @@ class Uplink:
         self.state.answers += 1
         self.state.sent_bytes += size
         self._limit_count = min(MAX_COUNT, self._limit_count * 2)
-        return 0.0
+        return self._meter.passed(size) if self._meter is not None else 0.0
+
+    async def _rest(self) -> None:
+        """Ends the session where an open connection costs; a hub that shows what is now keeps its own."""
+        if self._meter is not None and self._hub.traits.accepts_past and self._meter.ends_session():
+            await self._hub.close()
 
     def _halve(self, batch: Sequence[Any], why: str) -> float:
         """A smaller batch next time; a single piece that is refused is parked."""
@@ -165,6 +181,8 @@ class Uplink:
         """Waits to be woken, or until parked envelopes are due again."""
         self._wake.clear()
         wait_s = self._unpark_at_s - asyncio.get_running_loop().time()
+        if self.state.held_back is not None:
+            wait_s = min(wait_s, LOOK_AGAIN_S)
         try:
             async with asyncio.timeout(max(0.0, wait_s)):
                 await self._wake.wait()

@@ -31,6 +31,9 @@ class HubSettings:
         float, Key("the longest wait before a hub that is away is asked again; 1 where asking costs nothing", least=1.0)
     ] = 300.0
     form: Annotated[Literal["rice", "array"], Key("columns as Rice bits (few bytes) or plain arrays")] = "rice"
+    order: Annotated[
+        Literal["oldest_first", "fresh_first"], Key("after an outage: in order, or what is new before the backlog")
+    ] = "oldest_first"
 
 
 @dataclass(frozen=True)
