@@ -16,6 +16,7 @@ from balise_gateway.errors import JournalError, KeyFileError
 from balise_tools import (
     gateway_access,
     gateway_backup,
+    gateway_budget,
     gateway_bundle,
     gateway_doctor,
     gateway_grants,
@@ -60,6 +61,7 @@ app.command("consent")(gateway_grants.show_consent)
 app.command()(seed)
 app.command("doctor")(gateway_doctor.examine)
 app.command("support-bundle")(gateway_bundle.make)
+app.command("budget")(gateway_budget.show)
 app.command()(reload)
 app.add_typer(gateway_key.app, name="key")
 

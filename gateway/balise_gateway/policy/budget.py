@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from balise_gateway.journal import tables
 
-SESSION_BYTES = 4_200  # TCP and TLS up and down, HTTP's and IP's headers, acknowledgements
+SESSION_BYTES = 3_300  # TCP and TLS up and down, HTTP's and IP's headers, acknowledgements
 PER_BYTE = 1.06  # headers of full packets, and the acknowledgements of them
 _MS_PER_S = 1_000
 
