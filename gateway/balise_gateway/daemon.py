@@ -292,12 +292,12 @@ class Before:
 def _make_ready(parts: _Parts, clock: Clock) -> None:
     """The journal is open, and has what this configuration needs. Raises JournalError."""
     parts.intake.ready()
-    for each in parts.retired:
-        each.journal.open()
     with parts.journal.transaction() as db:
         logs.ensure(db, parts.all_logs)
         spans.fill(db)
     parts.standings.note_given(clock.utc_ms())
+    for each in parts.retired:
+        each.open(parts.standings)
 
 
 def _page_of(config: Config) -> object:

@@ -7,13 +7,14 @@ import pytest
 from typer.testing import CliRunner
 
 from balise_gateway import keys
+from balise_gateway.config import parse
 from balise_gateway.errors import JournalUnavailable
 from balise_gateway.journal import open_to_read, tables
 from balise_gateway.operation import rotation
 from balise_sim.hub import Hub
 from balise_tools.gateway import app
 from balise_wire.envelope import Envelope, Signer, verify_envelope
-from balise_wire.items import Source
+from balise_wire.items import Manifest, Source
 from gateway.support import HUB_SIGNER, AirNode, played, toml, until, utc_rows
 from gateway.test_daemon import T0, Sender, Station, station
 
@@ -69,6 +70,8 @@ def test_what_was_not_delivered_goes_out_under_the_old_key(tmp_path: Path) -> No
             assert [each.seq for each in old] == list(range(1, len(old) + 1))
             assert sources(old[-1]) == [{"next_key": NEW.public_key}]
             assert sources(new[0]) == [{"after": [made.signer.kid, 1, len(old)]}]
+            await until(lambda: len(envelopes(made, NEW)) > 1)
+            assert sources(envelopes(made, NEW)[1])[0]["grant"] == "1"  # told again
             assert new[0].seq == 1
             assert keys.load(tmp_path).kid == NEW.kid
             assert not (tmp_path / rotation.RETIRED / made.signer.kid.hex() / keys.FILE_NAME).exists()
@@ -95,6 +98,29 @@ def test_nothing_is_lost_or_doubled_over_three_keys(tmp_path: Path) -> None:
             assert made.store.conflicts() == 0
             for signer in signers:
                 assert made.store.held(signer.kid, 1)[1] == []
+
+    played(scene)
+
+
+def test_what_an_old_key_signed_does_not_leave_under_a_narrower_grant(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with station(tmp_path) as made:
+            made.behaviour.mode = "refuse"
+            await sent(made, AirNode(), 0, hello=True)
+            await until(lambda: made.gateway and made.gateway.status()["logs"][1]["rows"] == 10)  # type: ignore[index]
+            await made.clean_stop()
+            rotation.rotate(tmp_path, SEED, None)
+            enrol(made)
+            await made.start()
+            narrower = toml(tmp_path).replace('channels = ["*"]', 'channels = ["pm10"]')
+            assert made.gateway is not None
+            assert await made.gateway.reload(parse(narrower, tmp_path / "gateway.toml")) == ["grant for log 1: changed"]
+            made.behaviour.mode = "ok"
+            await sent(made, AirNode(boot=2), 10, hello=True)
+            await until(lambda: len(rows(made, [NEW])) == 10)
+            assert rows(made, [made.signer]) == []
+            told = [item for each in envelopes(made, NEW) for item in each.items if isinstance(item, Manifest)]
+            assert [[channel["n"] for channel in item.map["channels"]] for item in told] == [["pm10"]]
 
     played(scene)
 

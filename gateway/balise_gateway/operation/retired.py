@@ -13,6 +13,7 @@ from balise_gateway import hubs, plugins
 from balise_gateway.clock import Clock
 from balise_gateway.config import Config
 from balise_gateway.errors import JournalError
+from balise_gateway.grants import withdrawal
 from balise_gateway.grants.gate import Gate
 from balise_gateway.grants.standings import Standings
 from balise_gateway.journal import Journal, tables
@@ -30,6 +31,15 @@ class Retired:
         self.kid = bytes.fromhex(folder.name)
         self.origin = f"balise/{folder.name}"
         self.journal = Journal(folder, self.origin)
+
+    def open(self, standings: Standings) -> None:
+        """Opens it; what it signed under a wider grant, and did not send, is erased. Raises JournalError."""
+        self.journal.open()
+        with self.journal.transaction() as db:
+            for log in [Log(*row) for row in tables.LOG.read(db) if row[0] in standings]:
+                event = standings[log.log].erases
+                if event:
+                    withdrawal.erase_unsent(db, log, event)
 
     def uplinks(
         self, config: Config, standings: Standings, clock: Clock, transport: Any, dice: Random

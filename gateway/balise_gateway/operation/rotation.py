@@ -17,11 +17,12 @@ from pathlib import Path
 from balise_gateway import keys
 from balise_gateway.disk import sync_folder
 from balise_gateway.errors import JournalUnavailable
+from balise_gateway.grants import withdrawal
 from balise_gateway.journal import Journal, tables
 from balise_gateway.journal.file import FILE_NAME
-from balise_gateway.logs import Log
+from balise_gateway.logs import RESTORED, Log
 from balise_wire.envelope import Signer, sign_envelope
-from balise_wire.items import Source
+from balise_wire.items import Item, Loss, Source
 
 RETIRED, READY, DRAFT = "retired", "rotation.ready", "rotation.new"
 _OLD_KID = "old.kid"
@@ -108,15 +109,20 @@ def _seed(draft: Path, seed: bytes) -> bytes:
 
 
 def _end_logs(journal: Journal, old: Signer, new: Signer, made_utc_ms: int | None) -> dict[int, int]:
-    """The old key's last word in each log: who comes next. Returns the seq of that envelope, by log."""
-    ends = {}
+    """The old key's last word in each log: who comes next, and what was erased and not told yet."""
+    ends: dict[int, int] = {}
     with journal.transaction() as db:
         for row in list(tables.LOG.read(db)):
             log = Log(*row)
             if tables.count(db, tables.ask_hub(log.log)):
                 raise JournalUnavailable(f"log {log.log}: only its hub knows how far it went; run the gateway first")
+            items: list[Item] = [Source({"next_key": new.public_key})]
+            erased = tables.count(db, f"erased {log.log}")
+            if erased:
+                span = [log.log, erased], [log.log, log.next_seq - 1]
+                items.append(Loss(f"balise/{old.kid.hex()}", "envelope", *span, withdrawal.REASON))
             ends[log.log] = log.next_seq
-            cose = sign_envelope(old, log.log, log.next_seq, [Source({"next_key": new.public_key}).pack()])
+            cose = sign_envelope(old, log.log, log.next_seq, [item.pack() for item in items])
             log.append(db, cose, 0, made_utc_ms)
             log.save(db)
     return ends
@@ -130,7 +136,8 @@ def _begin_logs(
     db.execute("BEGIN IMMEDIATE")
     for table in _OF_OLD_LOGS:
         db.execute(f"DELETE FROM {table}")
-    db.execute("DELETE FROM counter WHERE name LIKE 'grant %'")  # told again, at the start of each log
+    for name in ("grant %", "row %", "erased %", RESTORED):  # a grant is told again, the others are of the old numbers
+        db.execute("DELETE FROM counter WHERE name LIKE ?", (name,))
     for row in list(tables.LOG.read(db)):
         log = Log(row[0], cursor=row[2])
         item = Source({"after": [old.kid, log.log, ends[log.log]]})
