@@ -253,11 +253,12 @@ class _Parts:
         self.access = Access(config.gateway.data_dir, asyncio.get_running_loop().time)
         self.tally: Tally = before.parts.tally if before else Tally(self.journal, clock)
         self.keeper = Keeper(self.journal, clock, _bounds(config.gateway), self.all_logs[1:], origin)
-        self.retired: list[retired.Retired] = before.parts.retired if before else retired.of(config.gateway.data_dir)
-        earlier = (self.standings, clock, edge.transport, edge.dice)
-        self.earlier_uplinks = [uplink for each in self.retired for uplink in each.uplinks(config, *earlier)]
         kept = before.parts.link if before and before.config.link == config.link else None
         self.link: Link = kept or Link(config.link, edge.ask_metered)
+        self.retired: list[retired.Retired] = before.parts.retired if before else retired.of(config.gateway.data_dir)
+        meter = Meter(self.link, self.journal, clock, self.zone)
+        earlier = (self.standings, clock, edge.transport, edge.dice, meter)
+        self.earlier_uplinks = [uplink for each in self.retired for uplink in each.uplinks(config, *earlier)]
         self.uplinks: list[Uplink] = []
         for settings in config.hubs:
             running = before.uplink(config, settings) if before else None

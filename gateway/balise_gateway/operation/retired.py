@@ -21,6 +21,7 @@ from balise_gateway.journal.file import FILE_NAME
 from balise_gateway.journal.tables import HOME_LOG
 from balise_gateway.logs import Log
 from balise_gateway.operation.rotation import RETIRED
+from balise_gateway.policy.meter import Meter
 from balise_gateway.uplink import Uplink, freight_of
 
 
@@ -42,13 +43,13 @@ class Retired:
                     withdrawal.erase_unsent(db, log, event)
 
     def uplinks(
-        self, config: Config, standings: Standings, clock: Clock, transport: Any, dice: Random
+        self, config: Config, standings: Standings, clock: Clock, transport: Any, dice: Random, meter: Meter
     ) -> Iterator[Uplink]:
         """One for each hub of today; a hub that has everything is only waited for."""
         for settings in config.hubs:
             hub = plugins.load(hubs, settings.kind).Hub(settings, self.kid, transport, dice)
             freight = freight_of(hub, settings.log, self.journal, self.origin, clock)
-            yield Uplink(settings, hub, Gate(freight, settings, standings, self.journal, clock), dice)
+            yield Uplink(settings, hub, Gate(freight, settings, standings, self.journal, clock), dice, meter=meter)
 
     def status(self) -> dict[str, object]:
         """How many envelopes each hub's log still has to deliver."""
