@@ -256,8 +256,8 @@ class _Parts:
         kept = before.parts.link if before and before.config.link == config.link else None
         self.link: Link = kept or Link(config.link, edge.ask_metered)
         self.retired: list[retired.Retired] = before.parts.retired if before else retired.of(config.gateway.data_dir)
-        meter = Meter(self.link, self.journal, clock, self.zone)
-        earlier = (self.standings, clock, edge.transport, edge.dice, meter)
+        meters = functools.partial(Meter, self.link, self.journal, clock, self.zone)
+        earlier = (self.standings, clock, edge.transport, edge.dice, meters)
         self.earlier_uplinks = [uplink for each in self.retired for uplink in each.uplinks(config, *earlier)]
         self.uplinks: list[Uplink] = []
         for settings in config.hubs:

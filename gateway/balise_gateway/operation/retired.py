@@ -4,7 +4,7 @@ Promises that nothing of an earlier key is changed or signed again, and that a h
 how a key is changed to `rotation.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -43,13 +43,19 @@ class Retired:
                     withdrawal.erase_unsent(db, log, event)
 
     def uplinks(
-        self, config: Config, standings: Standings, clock: Clock, transport: Any, dice: Random, meter: Meter
+        self,
+        config: Config,
+        standings: Standings,
+        clock: Clock,
+        transport: Any,
+        dice: Random,
+        meters: Callable[[], Meter],
     ) -> Iterator[Uplink]:
         """One for each hub of today; a hub that has everything is only waited for."""
         for settings in config.hubs:
             hub = plugins.load(hubs, settings.kind).Hub(settings, self.kid, transport, dice)
             freight = freight_of(hub, settings.log, self.journal, self.origin, clock)
-            yield Uplink(settings, hub, Gate(freight, settings, standings, self.journal, clock), dice, meter=meter)
+            yield Uplink(settings, hub, Gate(freight, settings, standings, self.journal, clock), dice, meter=meters())
 
     def status(self) -> dict[str, object]:
         """How many envelopes each hub's log still has to deliver."""
