@@ -95,6 +95,21 @@ def delivered(there: FarEnd, times: int = 1, **settings: Any) -> Any:
     return found[-1]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_after_close_another_session_can_begin(there: FarEnd) -> None:
+    """On a link that counts bytes each delivery is a session of its own."""
+    arrived: list[bool] = []
+
+    async def scene() -> None:
+        hub = there.hub()
+        for _ in range(2):
+            arrived.append((await sent(there, hub)) is not None)
+            await hub.close()
+
+    played(scene)
+    assert arrived == [True, True]
+
+
 def expected(there: FarEnd) -> Counter[Held]:
     hub = there.hub()
     assert isinstance(hub, RowHub)

@@ -93,7 +93,7 @@ class Hub(Protocol):
         ...
 
     async def close(self) -> None:
-        """Closes its connections; may be called twice."""
+        """Closes its connections; may be called twice. What is sent afterwards opens them again: a session is over."""
         ...
 
 
@@ -115,5 +115,5 @@ class RowHub(Protocol):
         ...
 
     async def close(self) -> None:
-        """Closes its connections; may be called twice."""
+        """Closes its connections; may be called twice. What is sent afterwards opens them again: a session is over."""
         ...
