@@ -9,6 +9,7 @@ Leaves opening frames to `unseal.py`, sorting their items to `sorting.py`, forei
 """
 
 import asyncio
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ from balise_wire.frames import KID_BYTES, Ack, FrameKeys, seal_ack
 MANY_FRAMES = 512  # that many are committed at once; below what one connection may have in flight
 MANY_ROWS = 4_096  # the same with foreign messages, which cost less memory
 SOON_S = 0.05  # when a sender can send no more: enough for its neighbours to come along
+QUIET_S, MUCH = 1.0, 16  # but with fewer messages than this waiting, not sooner after the last commit
 MAX_FRAMES, MAX_BYTES = 16_384, 4 << 20  # more is not taken while commits fail
 ANSWER_REPEATS_AFTER_S = 0.2  # several repeats of a node get one answer
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 60.0
@@ -76,7 +78,7 @@ class Intake:
         self._owed: dict[tuple[bytes, int], None] = {}  # boots that get an answer, in order
         self._timer: asyncio.TimerHandle | None = None
         self._answer_timer: asyncio.TimerHandle | None = None
-        self._due_s = 0.0
+        self._due_s, self._committed_s = 0.0, -math.inf
         self._retry_s = self._patient_until_s = 0.0
         self._generation = 0
         self._forget()
@@ -109,7 +111,7 @@ class Intake:
             self._take_foreign(way, source, data, marks)
             if token is not None:
                 self._tokens.append((ingest, token))
-            self._plan_commit(SOON_S if marks & SOON else 0.0 if batch.frames >= MANY_ROWS else None)
+            self._plan_commit(self._soon_s() if marks & SOON else 0.0 if batch.frames >= MANY_ROWS else None)
             return
         opened = unseal(data, self._keys)
         try:
@@ -232,6 +234,7 @@ class Intake:
         self.foreign.committed()
         self._boots.shrink(keep=self._owed)
         self.state.commits += 1
+        self._committed_s = asyncio.get_running_loop().time()
         self.state.last_utc_ms = now_utc_ms
         if self.state.error is not None:
             event("journal writes again", after_failures=self.state.failures)
@@ -292,6 +295,12 @@ class Intake:
             self._timer.cancel()
         self._due_s = due_s
         self._timer = loop.call_at(due_s, self.commit)
+
+    def _soon_s(self) -> float:
+        """How long a sender that waits must wait: a moment where much has come, else not more than once in a while."""
+        if self._batch.frames >= MUCH:
+            return SOON_S
+        return max(SOON_S, self._committed_s + QUIET_S - asyncio.get_running_loop().time())
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

@@ -162,4 +162,4 @@ def test_every_key_is_documented() -> None:
 
 
 def test_kinds_are_found_by_name() -> None:
-    assert plugins.kinds(ingests) == ["http", "mqtt_broker", "mqtt_listener"]
+    assert plugins.kinds(ingests) == ["blinka", "http", "mqtt_broker", "mqtt_listener"]
