@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ ADDRESSES = {"bme280": "bme280 0x76", "bmp280": "bmp280 0x76", "bme680": "bme680
 
 
 @pytest.fixture
-def pi(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
+def pi(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
     """Puts a device model on the Pi's bus, and blinka's `board` beside it."""
 
     def wire(model: str) -> Any:
@@ -30,7 +30,7 @@ def pi(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
         monkeypatch.setitem(sys.modules, name, library(name))
         return made
 
-    yield wire
+    return wire
 
 
 class Heard:

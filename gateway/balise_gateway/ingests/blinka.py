@@ -109,8 +109,9 @@ class Ingest:
         model, address = _parsed(text) or ("", None)
         driver = DRIVERS[model]
         try:
-            if name not in self._ready:
+            if name not in self._ready:  # read from the next time on: what a chip says before it has measured is 0
                 self._ready[name] = _set_up(driver, bus, address)
+                return
             found = self._ready[name]
             if driver.ready is not None and not getattr(found, driver.ready):
                 self._counters["not_ready"] += 1

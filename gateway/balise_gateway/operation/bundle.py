@@ -22,7 +22,7 @@ EN  This bundle helps somebody to help you. It holds the texts below. Passwords,
     by [taken out]. There are no readings in it but the last one of each node.
 
 """
-_LIBRARIES = ("balise", "cryptography", "cbor2", "httpx", "starlette", "uvicorn", "aiomqtt", "paho-mqtt")
+_LIBRARIES = ("balise", "cryptography", "cbor2", "httpx", "starlette", "uvicorn", "paho-mqtt")
 
 
 def gather(config_text: str, status: Mapping[str, Any], findings: list[str], log: str) -> dict[str, str]:
