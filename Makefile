@@ -27,7 +27,7 @@ check: $(VENV)/.ready-dev  ## style and types
 	@$(BIN)/python firmware/lay_out_stubs.py .mypy_cache/micropython
 	@$(BIN)/mypy --config-file firmware/mypy.ini
 
-bench: $(VENV)/.ready-dev  ## measures, and writes BENCHMARKS.md
+bench: $(VENV)/.ready-dev $(VENV)/.ready-programs $(VENV)/.ready-peers  ## measures, and writes BENCHMARKS.md
 	@PYTHONPATH=tests $(BIN)/python tests/bench.py
 
 soak: $(VENV)/.ready-dev $(VENV)/.ready-programs  ## RUNS streets with random faults, and a gateway under load killed KILLS times
@@ -45,6 +45,9 @@ $(VENV)/.ready-sim: pyproject.toml set-up
 
 $(VENV)/.ready-dev: pyproject.toml set-up
 	@sh ./set-up venv dev
+
+$(VENV)/.ready-peers: set-up
+	@sh ./set-up peers
 
 $(VENV)/.ready-programs: set-up
 	@sh ./set-up programs

@@ -37,11 +37,7 @@ data_dir = "{folder}/data"
 clock_uncertainty_ms = 20
 {gateway_keys}
 
-[[ingest]]
-kind = "mqtt_listener"
-host = "127.0.0.1"
-port = {port}
-anonymous = true
+{ingest}
 
 [[source]]
 kind = "mqtt_json"
@@ -66,6 +62,9 @@ purpose = "research"
 licence = "CC0-1.0"
 """
 
+OWN_LISTENER = 'kind = "mqtt_listener"\nhost = "127.0.0.1"\nport = {port}\nanonymous = true\nrate_per_s = 1e6'
+BEHIND_BROKER = 'kind = "mqtt_broker"\nhost = "127.0.0.1"\nport = {port}\ntopic_filter = "sensors/+/data"'
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -88,14 +87,25 @@ class Cost:
 class Stand:
     """One gateway with its hub, laid out under `folder`."""
 
-    def __init__(self, folder: Path, *, gateway_keys: str = "", hub_keys: str = "", relayed: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        gateway_keys: str = "",
+        hub_keys: str = "",
+        relayed: bool = False,
+        behind_broker: bool = False,
+    ) -> None:
+        """`behind_broker`: a broker listens at `port`, and the gateway subscribes there."""
         self.folder = folder
+        self._says = "ingest subscribed" if behind_broker else "ingest listens"
+        ingest = BEHIND_BROKER if behind_broker else OWN_LISTENER
         self.port, self.hub_port, behind = free_ports(3)
         self.real_hub_port = behind if relayed else self.hub_port
         self.signer = keys.load_or_make(folder / "data")
         text = CONFIG.format(
             folder=folder,
-            port=self.port,
+            ingest="[[ingest]]\n" + ingest.format(port=self.port),
             hub_port=self.hub_port,
             prefix=PREFIX,
             public_key=Signer(HUB_SEED).public_key.hex(),
@@ -120,11 +130,11 @@ class Stand:
             "-c",
             str(self.config),
         ]
-        before = (self.folder / "gateway.log").read_text().count("ingest listens")
+        before = (self.folder / "gateway.log").read_text().count(self._says)
         paths = [path for path in os.environ.get("PYTHONPATH", "").split(":") if Path(path).name != "tests"]
         environment = {**os.environ, "PYTHONPATH": ":".join(paths)}  # as it is installed
         self.gateway = subprocess.Popen(words, stderr=self._log, stdout=self._log, env=environment)
-        while (self.folder / "gateway.log").read_text().count("ingest listens") == before:
+        while (self.folder / "gateway.log").read_text().count(self._says) == before:
             assert self.gateway.poll() is None, (self.folder / "gateway.log").read_text()
             time.sleep(LOOK_S)
         return self.cost()

@@ -1,5 +1,6 @@
 """How much a flood of foreign JSON messages costs the gateway, from PUBLISH to the hub's signed receipt."""
 
+import contextlib
 import tempfile
 import time
 from collections import defaultdict
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from gateway.bench_stand import Stand
 from gateway.load import Load
+from gateway.peer_bench import mosquitto
 
 DEVICES, MESSAGES = 100, 50_000
 
@@ -27,9 +29,14 @@ class Flood:
         return self.messages / self.cpu_s
 
 
-def flood(folder: Path, messages: int = MESSAGES) -> Flood:
+def flood(folder: Path, messages: int = MESSAGES, *, behind_broker: bool = False) -> Flood:
     """Devices publish as fast as they are let; every message must reach the hub, once, each device's in order."""
-    stand = Stand(folder, gateway_keys="home_batch_s = 2", hub_keys="batch_s = 1")
+    stand = Stand(folder, gateway_keys="home_batch_s = 2", hub_keys="batch_s = 1", behind_broker=behind_broker)
+    with mosquitto(folder, stand.port) if behind_broker else contextlib.nullcontext():
+        return _flooded(stand, messages)
+
+
+def _flooded(stand: Stand, messages: int) -> Flood:
     try:
         stand.start_hub()
         before = stand.start_gateway()
