@@ -26,7 +26,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from balise_gateway import keys, logs
+from balise_gateway import keys
 from balise_gateway.disk import sync_folder
 from balise_gateway.errors import BackupError
 from balise_gateway.grants.record import FILE_NAME as RECORD_NAME
@@ -34,7 +34,8 @@ from balise_gateway.journal import Journal, open_to_read, schema, tables
 from balise_gateway.journal.file import FILE_NAME
 from balise_gateway.journal.salvage import SPARE_ACKS
 from balise_gateway.journal.tables import HOME_LOG
-from balise_gateway.logs import Log
+from balise_gateway.logbook import logs
+from balise_gateway.logbook.logs import Log
 from balise_wire.envelope import Signer
 from balise_wire.items import Loss
 

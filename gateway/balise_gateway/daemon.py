@@ -14,23 +14,25 @@ from random import Random, SystemRandom
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from balise_gateway import hubs, ingests, keys, logs, plugins, sources, spans, status
+from balise_gateway import hubs, ingests, keys, plugins, sources, status
 from balise_gateway.api.access import Access
 from balise_gateway.api.tally import Tally
+from balise_gateway.arrival.intake import Intake
 from balise_gateway.clock import Clock, GuidedClock, known_utc_ms
-from balise_gateway.closing import Closer
 from balise_gateway.config import Config, GatewaySettings
+from balise_gateway.delivery.uplink import Uplink, freight_of
 from balise_gateway.errors import ConfigError, JournalError, JournalUnavailable
 from balise_gateway.grants.desk import standings_of
 from balise_gateway.grants.gate import Gate
 from balise_gateway.grants.standings import Standings
 from balise_gateway.hubs import HubSettings
 from balise_gateway.ingests import Ingest, Listen, Token
-from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal
 from balise_gateway.journal.tables import HOME_LOG
-from balise_gateway.keeping import Bounds, Keeper
 from balise_gateway.log import event
+from balise_gateway.logbook import logs, spans
+from balise_gateway.logbook.closing import Closer
+from balise_gateway.logbook.keeping import Bounds, Keeper
 from balise_gateway.operation import retired, rotation
 from balise_gateway.operation.changes import changes
 from balise_gateway.operation.crew import Crew
@@ -39,7 +41,6 @@ from balise_gateway.policy.meter import Meter
 from balise_gateway.quality.limits import LimitTable
 from balise_gateway.quality.neighbours import neighbours
 from balise_gateway.quality.qualifier import Quality
-from balise_gateway.uplink import Uplink, freight_of
 from balise_wire.envelope import Signer
 from balise_wire.frames import FrameKeys
 

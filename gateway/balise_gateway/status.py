@@ -7,11 +7,11 @@ the parts that run. Leaves its looks to `page.py` and to the command.
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from balise_gateway.boots import Node
 from balise_gateway.config import Config
 from balise_gateway.journal import tables
 from balise_gateway.journal.tables import HOME_LOG
-from balise_gateway.logs import Log
+from balise_gateway.logbook.logs import Log
+from balise_gateway.nodes.boots import Node
 from balise_wire.envelope import Signer
 from balise_wire.frames import FrameKeys
 

@@ -17,7 +17,7 @@ import pytest
 from balise_gateway import hubs, plugins
 from balise_gateway.errors import HubAway, HubRefused
 from balise_gateway.hubs import Holding, Hub, RowHub, Stored
-from balise_gateway.rows import HubRow
+from balise_gateway.logbook.rows import HubRow
 from balise_wire.envelope import sign_envelope
 from balise_wire.items import Loss
 from contracts.far_ends import GATEWAY, LOG, ROWS, FarEnd, Held, far_end

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balise_gateway import plugins, settings, sources
+from balise_gateway.arrival.foreign import Foreign, Gathered, Way
 from balise_gateway.config import parse
-from balise_gateway.foreign import Foreign, Gathered, Way
 from balise_gateway.quality.limits import LimitTable
 from balise_gateway.quality.qualifier import Quality
 from balise_gateway.sources import INT32_HIGH, INT32_LOW, Heard, Source, SourceError, SourceSettings

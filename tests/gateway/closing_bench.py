@@ -3,13 +3,13 @@
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from balise_gateway.closing import Closer
+from balise_gateway.arrival.intake import Intake
 from balise_gateway.config import NodeSettings
 from balise_gateway.grants.grant import Grant
 from balise_gateway.grants.rules import Site
-from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal, tables
 from balise_gateway.journal.tables import HOME_LOG
+from balise_gateway.logbook.closing import Closer
 from balise_wire.envelope import Envelope, Signer
 from balise_wire.frames import FrameKeys
 from gateway.support import EVERYTHING, KEY, NAME, FakeClock, FakeIngest, envelopes_of, played, views

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from balise_gateway.arrival.intake import Intake
 from balise_gateway.config import NodeSettings
-from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal, tables
 from balise_wire import cbor
 from balise_wire.frames import Ack

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from openapi_spec_validator import validate
 from starlette.applications import Starlette
 
-from balise_gateway import page, spans
+from balise_gateway import page
 from balise_gateway.api import access, app, openapi
 from balise_gateway.api.access import Access, Key
 from balise_gateway.api.tally import Tally
@@ -29,6 +29,7 @@ from balise_gateway.config import PageSettings
 from balise_gateway.errors import AccessError
 from balise_gateway.grants.grant import Grant
 from balise_gateway.journal import tables
+from balise_gateway.logbook import spans
 from gateway.closing_bench import SITES, Bench
 from gateway.support import CHANNELS, EVERYTHING, NAME, ROW, START_UTC_MS, AirNode, played
 

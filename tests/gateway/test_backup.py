@@ -11,16 +11,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from balise_gateway import backup, keys, logs
-from balise_gateway.closing import Closer
+from balise_gateway import backup, keys
+from balise_gateway.arrival.intake import Intake
 from balise_gateway.config import NodeSettings
 from balise_gateway.errors import BackupError, GatewayError, JournalUnavailable
 from balise_gateway.grants.withdrawal import erase_unsent
 from balise_gateway.hubs import Holding
-from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal, tables
 from balise_gateway.journal.file import FILE_NAME
-from balise_gateway.logs import Log
+from balise_gateway.logbook import logs
+from balise_gateway.logbook.closing import Closer
+from balise_gateway.logbook.logs import Log
 from balise_tools.gateway import app
 from balise_wire import cbor
 from balise_wire.items import Loss, unpack_item

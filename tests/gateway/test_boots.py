@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from balise_gateway.boots import KEPT_BOOTS, Boot
+from balise_gateway.nodes.boots import KEPT_BOOTS, Boot
 from balise_wire.frames import open_ack
 from balise_wire.items import Anchor
 from gateway.intake_bench import T0, Bench, bench

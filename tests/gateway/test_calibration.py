@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from balise_gateway import config, keys, settings
 from balise_gateway.errors import ConfigError
-from balise_gateway.manifests import witnessed
+from balise_gateway.nodes.manifests import witnessed
 from balise_gateway.quality import SUSPECT, past, records
 from balise_gateway.quality.colocation import Points, pair, propose
 from balise_gateway.quality.corrections import Corrections

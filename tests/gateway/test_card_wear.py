@@ -10,12 +10,12 @@ import json
 import random
 from pathlib import Path
 
-from balise_gateway.closing import Closer
+from balise_gateway.arrival.intake import Intake
 from balise_gateway.config import NodeSettings
-from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal
 from balise_gateway.journal.file import CHECKPOINT_PAGES
 from balise_gateway.journal.pages import PAGE_BYTES
+from balise_gateway.logbook.closing import Closer
 from balise_gateway.sources import mqtt_json
 from balise_wire.envelope import Signer
 from gateway.support import AirNode, FakeClock, FakeIngest, Site, views

@@ -11,9 +11,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from balise_gateway.boots import DATED_MS
 from balise_gateway.clock import UNKNOWN_MS, GuidedClock, known_utc_ms
-from balise_gateway.dating import BETWEEN_SOURCE
+from balise_gateway.nodes.boots import DATED_MS
+from balise_gateway.nodes.dating import BETWEEN_SOURCE
 from balise_wire.items import Anchor, Readings
 from gateway.closing_bench import Bench
 from gateway.support import ROW, START_UTC_MS, AirNode

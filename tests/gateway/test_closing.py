@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from balise_gateway.closing import MAX_ROWS
 from balise_gateway.journal import tables
 from balise_gateway.journal.tables import HOME_LOG
+from balise_gateway.logbook.closing import MAX_ROWS
 from balise_wire.envelope import Envelope
 from balise_wire.items import Loss, Manifest, Readings, Source
 from gateway.closing_bench import FORMS, OTHER_KEY, OTHER_NAME, Bench, bench

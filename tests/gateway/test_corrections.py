@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balise_gateway import settings
+from balise_gateway.arrival.intake import Intake
 from balise_gateway.errors import ConfigError
-from balise_gateway.intake import Intake
-from balise_gateway.manifests import Columns, witnessed
+from balise_gateway.nodes.manifests import Columns, witnessed
 from balise_gateway.quality import FAIL, SUSPECT, models
 from balise_gateway.quality.corrections import Corrections
 from balise_gateway.quality.limits import LimitTable

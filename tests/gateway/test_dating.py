@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from balise_gateway import dating
-from balise_gateway.boots import DATED_MS
+from balise_gateway.nodes import dating
+from balise_gateway.nodes.boots import DATED_MS
 from balise_wire.items import Anchor, Readings
 from gateway.closing_bench import OTHER_KEY, OTHER_NAME, Bench, bench
 from gateway.support import START_UTC_MS, AirNode, utc_rows

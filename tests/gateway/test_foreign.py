@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from balise_gateway.arrival.foreign import ARRIVAL_TICK_MS, MAX_DEVICES, MEMORY
+from balise_gateway.arrival.intake import SOON_S, Intake
 from balise_gateway.clock import UNKNOWN_MS
-from balise_gateway.closing import Closer
 from balise_gateway.config import NodeSettings
-from balise_gateway.foreign import ARRIVAL_TICK_MS, MAX_DEVICES, MEMORY
 from balise_gateway.grants.rules import Home
 from balise_gateway.ingests import AGAIN, SOON
-from balise_gateway.intake import SOON_S, Intake
 from balise_gateway.journal import Journal, tables
+from balise_gateway.logbook.closing import Closer
 from balise_gateway.sources import mqtt_json
 from balise_wire.envelope import Signer
 from balise_wire.items import Manifest, Readings

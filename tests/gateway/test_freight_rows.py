@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from balise_gateway.delivery.freight_rows import LIVE_MS, OUT_OF_ORDER, Rows, position
+from balise_gateway.delivery.uplink import Patience, Uplink
 from balise_gateway.errors import HubAway, HubDenied, HubRefused, HubTooLarge, JournalUnavailable
-from balise_gateway.freight_rows import LIVE_MS, OUT_OF_ORDER, Rows, position
 from balise_gateway.hubs import HubSettings, Traits
 from balise_gateway.journal import tables
-from balise_gateway.logs import Log
-from balise_gateway.rows import HubRow
-from balise_gateway.uplink import Patience, Uplink
+from balise_gateway.logbook.logs import Log
+from balise_gateway.logbook.rows import HubRow
 from gateway.closing_bench import Bench
 from gateway.support import CHANNELS, START_UTC_MS, AirNode, played, until
 

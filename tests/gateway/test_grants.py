@@ -17,7 +17,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from balise_gateway.closing import Closer
 from balise_gateway.grants.blur import Place
 from balise_gateway.grants.grant import LICENCES, Grant
 from balise_gateway.grants.record import PAUSED, RESUMED, Event, Record
@@ -26,6 +25,7 @@ from balise_gateway.grants.standings import Standings
 from balise_gateway.grants.waiting import TOO_LATE
 from balise_gateway.journal import tables
 from balise_gateway.journal.tables import HOME_LOG
+from balise_gateway.logbook.closing import Closer
 from balise_gateway.settings import build
 from balise_wire import cbor
 from balise_wire.channels import channel

@@ -11,7 +11,6 @@ import pytest
 from typer.testing import CliRunner
 
 from balise_gateway import backup, keys
-from balise_gateway.closing import Closer
 from balise_gateway.config import load
 from balise_gateway.errors import HubAway, JournalUnavailable
 from balise_gateway.grants import ledger
@@ -26,7 +25,8 @@ from balise_gateway.grants.withdrawal import REASON
 from balise_gateway.hubs import HubSettings, Stored
 from balise_gateway.journal import Journal, tables
 from balise_gateway.journal.tables import HOME_LOG
-from balise_gateway.logs import Log
+from balise_gateway.logbook.closing import Closer
+from balise_gateway.logbook.logs import Log
 from balise_tools.main import app
 from balise_wire.frames import FrameKeys
 from balise_wire.items import Loss, Readings

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balise_gateway.journal import Journal, tables
-from balise_gateway.manifests import Columns, witnessed
+from balise_gateway.nodes.manifests import Columns, witnessed
 from balise_gateway.quality import hourly
 from balise_gateway.quality.aggregates import Window, windows_of
 from balise_gateway.quality.series import of_readings

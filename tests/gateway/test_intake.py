@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from balise_gateway.boots import RESERVED_ACKS
+from balise_gateway.arrival.intake import ANSWER_REPEATS_AFTER_S, MANY_FRAMES, MAX_FRAMES, Intake
+from balise_gateway.arrival.sorting import MAX_REFUSED_PER_COMMIT
 from balise_gateway.clock import UNKNOWN_MS
-from balise_gateway.intake import ANSWER_REPEATS_AFTER_S, MANY_FRAMES, MAX_FRAMES, Intake
 from balise_gateway.journal import Journal, tables
-from balise_gateway.sorting import MAX_REFUSED_PER_COMMIT
+from balise_gateway.nodes.boots import RESERVED_ACKS
 from balise_wire.frames import Ack, open_ack
 from balise_wire.items import Anchor, Loss, Readings, Unknown, Visit
 from balise_wire.window import WINDOW

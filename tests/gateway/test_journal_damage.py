@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from balise_gateway.boots import Boot
-from balise_gateway.closing import Closer
+from balise_gateway.arrival.intake import Intake
 from balise_gateway.config import NodeSettings
 from balise_gateway.errors import JournalUnavailable
-from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal, salvage, tables
 from balise_gateway.journal.pages import PAGE_BYTES
 from balise_gateway.journal.tables import HOME_LOG
-from balise_gateway.logs import Log
+from balise_gateway.logbook.closing import Closer
+from balise_gateway.logbook.logs import Log
+from balise_gateway.nodes.boots import Boot
 from balise_wire.envelope import Envelope, Signer
 from balise_wire.items import Loss, Readings
 from gateway.support import KEY, NAME, START_UTC_MS, AirNode, FakeClock, FakeIngest, envelopes_of, utc_rows, views

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from balise_gateway import keys
+from balise_gateway.arrival.intake import Intake
 from balise_gateway.config import NodeSettings
 from balise_gateway.daemon import Gateway
 from balise_gateway.errors import JournalUnavailable
-from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal, tables
 from balise_gateway.journal.file import FILE_NAME
 from gateway.support import KEY, NAME, START_UTC_MS, AirNode, FakeClock, FakeIngest, config_in, played, until

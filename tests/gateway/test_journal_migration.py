@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from balise_gateway.closing import Closer
 from balise_gateway.errors import JournalUnavailable
 from balise_gateway.journal import Journal, open_to_read, schema, tables
 from balise_gateway.journal.file import FILE_NAME
 from balise_gateway.journal.tables import AGGREGATE, LEAF, TABLES, Row, Table
+from balise_gateway.logbook.closing import Closer
 from balise_wire.envelope import Signer
 from balise_wire.items import Readings
 from gateway.support import START_UTC_MS, FakeClock, envelopes_of, views

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balise_gateway.journal import tables
-from balise_gateway.manifests import Columns, witnessed
+from balise_gateway.nodes.manifests import Columns, witnessed
 from balise_gateway.quality import FAIL, MISSING, SUSPECT
 from balise_gateway.quality.gap import Rhythm
 from balise_gateway.quality.judge import Doubt, Judge, Verdicts, _Memory

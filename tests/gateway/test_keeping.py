@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from balise_gateway import keys, logs
-from balise_gateway.closing import Closer
+from balise_gateway import keys
+from balise_gateway.arrival.intake import Intake
 from balise_gateway.config import NodeSettings
 from balise_gateway.hubs import Holding
-from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal, schema, tables
 from balise_gateway.journal.tables import HOME_LOG
-from balise_gateway.keeping import SETTLED_MS, Bounds, Keeper, used_bytes
-from balise_gateway.logs import Log
+from balise_gateway.logbook import logs
+from balise_gateway.logbook.closing import Closer
+from balise_gateway.logbook.keeping import SETTLED_MS, Bounds, Keeper, used_bytes
+from balise_gateway.logbook.logs import Log
 from balise_tools.gateway import app
 from balise_wire import cbor, log
 from balise_wire.checkpoint import Checkpoint, verify_checkpoint

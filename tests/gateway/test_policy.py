@@ -14,15 +14,15 @@ from dbus_fast.service import ServiceInterface, dbus_property
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balise_gateway import logs
+from balise_gateway.delivery.uplink import Uplink, freight_of
 from balise_gateway.hubs import Holding, HubSettings, Stored, Traits
 from balise_gateway.journal import Journal
-from balise_gateway.logs import Log
+from balise_gateway.logbook import logs
+from balise_gateway.logbook.logs import Log
 from balise_gateway.policy import budget
 from balise_gateway.policy.budget import Month
 from balise_gateway.policy.link import Link, LinkSettings, ask_network_manager
 from balise_gateway.policy.meter import Meter
-from balise_gateway.uplink import Uplink, freight_of
 from balise_wire.envelope import Signer, sign_envelope
 from balise_wire.items import Loss, Visit
 from gateway.support import START_UTC_MS, FakeClock, played

@@ -10,7 +10,7 @@ from importlib.resources import files
 
 import pytest
 
-from balise_gateway.manifests import Columns, witnessed
+from balise_gateway.nodes.manifests import Columns, witnessed
 from balise_gateway.quality.aggregates import Window, windows_of
 from balise_gateway.quality.judge import Judge, Verdicts
 from balise_gateway.quality.limits import LimitTable

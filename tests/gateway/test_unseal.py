@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from balise_gateway.arrival.unseal import REASONS, Opened, Refused, unseal
 from balise_gateway.mqtt import packets
-from balise_gateway.unseal import REASONS, Opened, Refused, unseal
 from balise_wire.frames import MAX_FRAME_BYTES, FrameKeys
 from balise_wire.items import Readings
 from gateway.support import KEY, AirNode

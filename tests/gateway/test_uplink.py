@@ -11,14 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from balise_gateway import logs
-from balise_gateway.closing import Closer
+from balise_gateway.delivery.uplink import Patience, Uplink, freight_of
 from balise_gateway.errors import HubAway, HubError, HubRefused, HubTooLarge, HubUntrusted
 from balise_gateway.hubs import Holding, HubSettings, Stored, Traits
 from balise_gateway.journal import Journal, tables
 from balise_gateway.journal.tables import COUNTER, HOME_LOG
-from balise_gateway.logs import Log
-from balise_gateway.uplink import Patience, Uplink, freight_of
+from balise_gateway.logbook import logs
+from balise_gateway.logbook.closing import Closer
+from balise_gateway.logbook.logs import Log
 from balise_wire import cbor
 from balise_wire.envelope import Signer
 from balise_wire.items import Loss, unpack_item

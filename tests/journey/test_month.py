@@ -25,16 +25,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from balise_gateway.closing import Closer
+from balise_gateway.arrival.intake import Intake
 from balise_gateway.config import NodeSettings
+from balise_gateway.delivery.uplink import Uplink, freight_of
 from balise_gateway.grants.rules import Site
 from balise_gateway.hubs import native
-from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal, tables
+from balise_gateway.logbook.closing import Closer
 from balise_gateway.policy import budget
 from balise_gateway.policy.link import Link, LinkSettings
 from balise_gateway.policy.meter import Meter
-from balise_gateway.uplink import Uplink, freight_of
 from balise_wire.envelope import Signer
 from balise_wire.frames import FrameKeys
 from balise_wire.items import Readings

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from balise_gateway import keys, logs
+from balise_gateway import keys
 from balise_gateway.errors import JournalError, KeyFileError
 from balise_gateway.journal import open_to_read
 from balise_gateway.journal.tables import HOME_LOG
+from balise_gateway.logbook import logs
 from balise_tools.gateway_config import DEFAULT_CONFIG, FAILED, ConfigFile, fail, load
 from balise_wire.checkpoint import sign_checkpoint
 from balise_wire.log import Frontier

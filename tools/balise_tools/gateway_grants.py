@@ -23,7 +23,7 @@ from balise_gateway.grants.standings import NONE, Standings
 from balise_gateway.hubs import HubSettings
 from balise_gateway.journal import open_to_read, tables
 from balise_gateway.journal.file import FILE_NAME
-from balise_gateway.manifests import columns_of
+from balise_gateway.nodes.manifests import columns_of
 from balise_tools.gateway_config import DEFAULT_CONFIG, FAILED, ConfigFile, fail, load
 from balise_wire import cbor
 

@@ -28,7 +28,7 @@ from balise_gateway.clock import Clock, known_utc_ms
 from balise_gateway.errors import AccessError, JournalError
 from balise_gateway.grants.rules import Granted, Site
 from balise_gateway.journal import Journal
-from balise_gateway.rows import HubRow
+from balise_gateway.logbook.rows import HubRow
 
 DEFAULT_LIMIT, MAX_LIMIT = 1_000, 10_000
 MAX_WINDOW_S = 31 * 86_400

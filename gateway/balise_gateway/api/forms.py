@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from balise_gateway.rows import HubRow, Value
+from balise_gateway.logbook.rows import HubRow, Value
 
 CSV_HEAD = ("time_utc", "node", "channel", "value", "unit", "flag", "window_s", "trust", "model", "corr", "cal")
 

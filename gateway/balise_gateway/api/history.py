@@ -9,17 +9,18 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from balise_gateway import dating, spans
-from balise_gateway.boots import Boot
 from balise_gateway.grants.rules import View
 from balise_gateway.journal import bodies, tables
 from balise_gateway.journal.tables import HOME_LOG
-from balise_gateway.logs import Log
-from balise_gateway.manifests import Columns, Manifests, columns_of
+from balise_gateway.logbook import spans
+from balise_gateway.logbook.logs import Log
+from balise_gateway.logbook.rows import HubRow, Value, rows_of
+from balise_gateway.nodes import dating
+from balise_gateway.nodes.boots import Boot
+from balise_gateway.nodes.manifests import Columns, Manifests, columns_of
 from balise_gateway.quality import aggregates
 from balise_gateway.quality.aggregates import Window
 from balise_gateway.quality.series import Series
-from balise_gateway.rows import HubRow, Value, rows_of
 from balise_wire import cbor
 from balise_wire.items import Readings
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from balise_gateway.clock import Clock, known_utc_ms
-from balise_gateway.freight import Freight
+from balise_gateway.delivery.freight import Freight
 from balise_gateway.grants import ledger
 from balise_gateway.grants.ledger import Entry
 from balise_gateway.grants.standings import Standings

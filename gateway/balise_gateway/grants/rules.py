@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from balise_gateway.grants import blur
 from balise_gateway.grants.blur import Place
 from balise_gateway.grants.grant import Grant
-from balise_gateway.manifests import ARRIVAL, Columns, columns_of
+from balise_gateway.nodes.manifests import ARRIVAL, Columns, columns_of
 from balise_gateway.quality import aggregates
 from balise_wire import cbor
 from balise_wire.items import Item, Loss

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from balise_gateway.grants.grant import Grant
 from balise_gateway.journal import tables
 from balise_gateway.journal.tables import HOME_LOG
-from balise_gateway.logs import Log
+from balise_gateway.logbook.logs import Log
 from balise_wire.items import Source
 from balise_wire.log import Frontier, leaf_hash
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from balise_gateway.grants.rules import Seen, View
 from balise_gateway.journal import bodies, tables
 from balise_gateway.journal.tables import Row
-from balise_gateway.manifests import Columns
+from balise_gateway.nodes.manifests import Columns
 from balise_gateway.quality import aggregates, series
 from balise_gateway.quality.aggregates import Window
 from balise_wire import cbor

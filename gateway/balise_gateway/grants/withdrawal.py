@@ -6,9 +6,9 @@ missing; that no number is given twice; and that the log's proofs stay possible 
 
 import sqlite3
 
-from balise_gateway import logs
 from balise_gateway.journal import tables
-from balise_gateway.logs import Log
+from balise_gateway.logbook import logs
+from balise_gateway.logbook.logs import Log
 from balise_wire.items import Loss
 from balise_wire.log import leaf_hash
 

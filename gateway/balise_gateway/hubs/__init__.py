@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, Protocol, runtime_checkable
 
-from balise_gateway.rows import HubRow
+from balise_gateway.logbook.rows import HubRow
 from balise_gateway.settings import Key
 
 DEFAULT_BATCH_S = 300.0

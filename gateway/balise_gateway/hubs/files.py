@@ -16,12 +16,12 @@ from random import Random
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from balise_gateway.delivery.row_files import Pieces, RowFiles
+from balise_gateway.delivery.row_forms import COLUMNS, Csv, Form, GeoJson, OpenAq, SenML, cells
+from balise_gateway.delivery.row_parts import moment
 from balise_gateway.errors import HubRefused, MissingExtra
 from balise_gateway.hubs import HubSettings, Traits
-from balise_gateway.row_files import Pieces, RowFiles
-from balise_gateway.row_forms import COLUMNS, Csv, Form, GeoJson, OpenAq, SenML, cells
-from balise_gateway.row_parts import moment
-from balise_gateway.rows import YEAR_10000_MS, HubRow
+from balise_gateway.logbook.rows import YEAR_10000_MS, HubRow
 from balise_gateway.settings import Key
 
 FORMS = ("csv", "senml", "geojson", "openaq", "parquet")

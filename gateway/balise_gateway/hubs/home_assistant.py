@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Annotated, Any, Literal
 
+from balise_gateway.delivery.mqtt_hub import Broker, LoginSettings, Message
+from balise_gateway.delivery.row_parts import as_json, meaning, table_row, topic_word
 from balise_gateway.errors import HubAway
 from balise_gateway.hubs import Traits
-from balise_gateway.mqtt_hub import Broker, LoginSettings, Message
-from balise_gateway.row_parts import as_json, meaning, table_row, topic_word
-from balise_gateway.rows import HubRow, Value
+from balise_gateway.logbook.rows import HubRow, Value
 from balise_gateway.settings import Key
 
 ONLINE, OFFLINE = b"online", b"offline"

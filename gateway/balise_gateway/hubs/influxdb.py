@@ -17,11 +17,11 @@ from random import Random
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
+from balise_gateway.delivery.http_hub import Http, HttpHubSettings, header_problem
+from balise_gateway.delivery.row_parts import trust, window_s
 from balise_gateway.errors import HubTooLarge
-from balise_gateway.http_hub import Http, HttpHubSettings, header_problem
 from balise_gateway.hubs import Traits
-from balise_gateway.row_parts import trust, window_s
-from balise_gateway.rows import HubRow, Value
+from balise_gateway.logbook.rows import HubRow, Value
 from balise_gateway.settings import Key
 
 MEASUREMENT = "balise"

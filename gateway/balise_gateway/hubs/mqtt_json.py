@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Annotated, Any
 
+from balise_gateway.delivery.mqtt_hub import Broker, LoginSettings, Message
+from balise_gateway.delivery.row_parts import as_json, iso, lon_lat, meaning, number, topic_word, trust
 from balise_gateway.hubs import Traits
-from balise_gateway.mqtt_hub import Broker, LoginSettings, Message
-from balise_gateway.row_parts import as_json, iso, lon_lat, meaning, number, topic_word, trust
-from balise_gateway.rows import HubRow, Value
+from balise_gateway.logbook.rows import HubRow, Value
 from balise_gateway.settings import Key
 
 FIELDS = ("node", "channel", "gateway", "log")

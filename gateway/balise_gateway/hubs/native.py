@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Annotated, Any
 
+from balise_gateway.delivery.hub_answers import MAX_ANSWER_BYTES, NONCE_BYTES, Answer, Answers
 from balise_gateway.errors import HubAway, HubUntrusted, MissingExtra
-from balise_gateway.hub_answers import MAX_ANSWER_BYTES, NONCE_BYTES, Answer, Answers
 from balise_gateway.hubs import Holding, HubSettings, Stored, Traits
 from balise_gateway.settings import Key
 

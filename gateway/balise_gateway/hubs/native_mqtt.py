@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Annotated, Any
 
+from balise_gateway.delivery.hub_answers import NONCE_BYTES, Answer, Answers
+from balise_gateway.delivery.mqtt_hub import Broker, Came, LoginSettings, Message
 from balise_gateway.errors import HubAway
-from balise_gateway.hub_answers import NONCE_BYTES, Answer, Answers
 from balise_gateway.hubs import Holding, Stored, Traits
-from balise_gateway.mqtt_hub import Broker, Came, LoginSettings, Message
 from balise_gateway.settings import Key
 
 BATCHES, ACK = "balise/v1/{kid}/batches", "balise/v1/{kid}/ack"

@@ -18,8 +18,8 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Annotated, Any
 
+from balise_gateway.delivery.hub_answers import NONCE_BYTES, Answer, Answers
 from balise_gateway.errors import HubAway, HubDenied, HubRefused, MissingExtra
-from balise_gateway.hub_answers import NONCE_BYTES, Answer, Answers
 from balise_gateway.hubs import Holding, HubSettings, Stored, Traits
 from balise_gateway.settings import Key
 from balise_wire import cbor

@@ -21,11 +21,11 @@ from random import Random
 from typing import Annotated, Any
 from urllib.parse import quote
 
+from balise_gateway.delivery.http_hub import Answer, Http, HttpHubSettings, Part, Parts, bearer, header_problem
+from balise_gateway.delivery.row_parts import iso, lon_lat, window_s
 from balise_gateway.errors import HubAway, HubDenied, HubRefused
-from balise_gateway.http_hub import Answer, Http, HttpHubSettings, Part, Parts, bearer, header_problem
 from balise_gateway.hubs import Traits
-from balise_gateway.row_parts import iso, lon_lat, window_s
-from balise_gateway.rows import HubRow, Value
+from balise_gateway.logbook.rows import HubRow, Value
 from balise_gateway.settings import Key
 
 AIR, NOISE = "AirQualityObserved", "NoiseLevelObserved"

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Annotated, Any
 
+from balise_gateway.delivery.prometheus_names import LABELS, labels_of, metric_of, unit_of
 from balise_gateway.errors import HubAway, MissingExtra
 from balise_gateway.hubs import HubSettings, Traits
-from balise_gateway.prometheus_names import LABELS, labels_of, metric_of, unit_of
-from balise_gateway.rows import HubRow, Value
+from balise_gateway.logbook.rows import HubRow, Value
 from balise_gateway.settings import Key
 
 Series = tuple[str, tuple[str, ...]]  # metric, values of LABELS

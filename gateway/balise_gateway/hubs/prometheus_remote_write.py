@@ -21,11 +21,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Annotated, Any
 
+from balise_gateway.delivery.http_hub import Http, HttpHubSettings, header_problem
+from balise_gateway.delivery.prometheus_names import labels_of, metric_of
 from balise_gateway.errors import HubRefused, HubTooLarge
-from balise_gateway.http_hub import Http, HttpHubSettings, header_problem
 from balise_gateway.hubs import Traits
-from balise_gateway.prometheus_names import labels_of, metric_of
-from balise_gateway.rows import HubRow, Value
+from balise_gateway.logbook.rows import HubRow, Value
 from balise_gateway.settings import Key
 
 HEADERS = {

@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Annotated, Any
 
-from balise_gateway.http_hub import Http, HttpHubSettings, Part, Parts, header_problem, told_of, without_place
+from balise_gateway.delivery.http_hub import Http, HttpHubSettings, Part, Parts, header_problem, told_of, without_place
+from balise_gateway.delivery.row_parts import meaning
 from balise_gateway.hubs import Traits
-from balise_gateway.row_parts import meaning
-from balise_gateway.rows import HubRow
+from balise_gateway.logbook.rows import HubRow
 from balise_gateway.settings import Key
 
 # channel: value type, X-PIN (None: the model's), and the power of ten from our unit to theirs

@@ -21,8 +21,7 @@ from random import Random
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from balise_gateway.errors import HubAway, HubRefused
-from balise_gateway.http_hub import (
+from balise_gateway.delivery.http_hub import (
     Answer,
     Http,
     HttpHubSettings,
@@ -32,9 +31,10 @@ from balise_gateway.http_hub import (
     header_problem,
     without_place,
 )
+from balise_gateway.delivery.row_parts import iso, lon_lat, number, trust, window_s
+from balise_gateway.errors import HubAway, HubRefused
 from balise_gateway.hubs import Traits
-from balise_gateway.row_parts import iso, lon_lat, number, trust, window_s
-from balise_gateway.rows import HubRow, Value
+from balise_gateway.logbook.rows import HubRow, Value
 from balise_gateway.settings import Key
 
 MEASUREMENT = "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement"

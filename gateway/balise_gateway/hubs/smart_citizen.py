@@ -20,11 +20,20 @@ from random import Random
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
+from balise_gateway.delivery.http_hub import (
+    Http,
+    HttpHubSettings,
+    Part,
+    Parts,
+    bearer,
+    header_problem,
+    told_of,
+    without_place,
+)
+from balise_gateway.delivery.row_parts import iso, number
 from balise_gateway.errors import HubAway, HubRefused
-from balise_gateway.http_hub import Http, HttpHubSettings, Part, Parts, bearer, header_problem, told_of, without_place
 from balise_gateway.hubs import Traits
-from balise_gateway.row_parts import iso, number
-from balise_gateway.rows import HubRow
+from balise_gateway.logbook.rows import HubRow
 from balise_gateway.settings import Key
 
 MAX_UNSEEN = 5

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Annotated, Any
 
+from balise_gateway.delivery.mqtt_hub import Broker, BrokerSettings, Message
+from balise_gateway.delivery.row_parts import agg, as_json, lon_lat, meaning, number, trust, window_s
 from balise_gateway.errors import HubTooLarge
 from balise_gateway.hubs import Traits
-from balise_gateway.mqtt_hub import Broker, BrokerSettings, Message
-from balise_gateway.row_parts import agg, as_json, lon_lat, meaning, number, trust, window_s
-from balise_gateway.rows import HubRow
+from balise_gateway.logbook.rows import HubRow
 from balise_gateway.settings import Key
 
 CONNECT, ATTRIBUTES, TELEMETRY = "v1/gateway/connect", "v1/gateway/attributes", "v1/gateway/telemetry"

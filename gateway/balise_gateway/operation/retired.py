@@ -12,6 +12,7 @@ from typing import Any
 from balise_gateway import hubs, plugins
 from balise_gateway.clock import Clock
 from balise_gateway.config import Config
+from balise_gateway.delivery.uplink import Uplink, freight_of
 from balise_gateway.errors import JournalError
 from balise_gateway.grants import withdrawal
 from balise_gateway.grants.gate import Gate
@@ -19,10 +20,9 @@ from balise_gateway.grants.standings import Standings
 from balise_gateway.journal import Journal, tables
 from balise_gateway.journal.file import FILE_NAME
 from balise_gateway.journal.tables import HOME_LOG
-from balise_gateway.logs import Log
+from balise_gateway.logbook.logs import Log
 from balise_gateway.operation.rotation import RETIRED
 from balise_gateway.policy.meter import Meter
-from balise_gateway.uplink import Uplink, freight_of
 
 
 class Retired:

@@ -20,7 +20,7 @@ from balise_gateway.errors import JournalUnavailable
 from balise_gateway.grants import withdrawal
 from balise_gateway.journal import Journal, tables
 from balise_gateway.journal.file import FILE_NAME
-from balise_gateway.logs import RESTORED, Log
+from balise_gateway.logbook.logs import RESTORED, Log
 from balise_wire.envelope import Signer, sign_envelope
 from balise_wire.items import Item, Loss, Source
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from math import floor
 
 from balise_gateway import plugins
-from balise_gateway.manifests import Columns, columns_of
+from balise_gateway.nodes.manifests import Columns, columns_of
 from balise_gateway.quality import FAIL, MISSING, PASS, SUSPECT, models
 from balise_gateway.quality.models import HUMIDITY, CorrectionSettings, Model
 from balise_wire import cbor

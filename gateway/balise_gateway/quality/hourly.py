@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from balise_gateway.journal import tables
 from balise_gateway.journal.tables import Row
-from balise_gateway.manifests import Columns
+from balise_gateway.nodes.manifests import Columns
 from balise_gateway.quality import NOT_EVALUATED, PASS
 from balise_gateway.quality.aggregates import (
     DURATION,

@@ -17,7 +17,7 @@ from operator import ge
 from typing import NamedTuple, cast
 
 from balise_gateway import plugins
-from balise_gateway.manifests import Columns
+from balise_gateway.nodes.manifests import Columns
 from balise_gateway.quality import FAIL, MISSING, NOT_EVALUATED, SUSPECT, checks, cross, gross_range, neighbour
 from balise_gateway.quality.checks import Check, Column
 from balise_gateway.quality.gap import Rhythm

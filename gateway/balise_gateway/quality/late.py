@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from balise_gateway.journal import bodies, tables
-from balise_gateway.manifests import Columns, Manifests
+from balise_gateway.nodes.manifests import Columns, Manifests
 from balise_gateway.quality import gross_range
 from balise_gateway.quality.judge import Doubt
 from balise_wire.items import Readings

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from balise_gateway.journal.tables import Row
-from balise_gateway.manifests import Columns
+from balise_gateway.nodes.manifests import Columns
 from balise_gateway.quality.corrections import Corrections
 from balise_gateway.quality.judge import MAX_RECENT, Doubt, Judge, Verdicts
 from balise_gateway.quality.limits import LimitTable

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from balise_gateway.errors import HubError
 from balise_gateway.hubs import Hub, RowHub
-from balise_gateway.rows import HubRow, Value
+from balise_gateway.logbook.rows import HubRow, Value
 from balise_wire.channels import channel
 from balise_wire.envelope import Signer
 

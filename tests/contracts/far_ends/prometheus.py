@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from balise_gateway import hubs, plugins
 from balise_gateway.errors import HubAway, HubError
 from balise_gateway.hubs import RowHub
-from balise_gateway.rows import HubRow
+from balise_gateway.logbook.rows import HubRow
 from contracts.far_ends import GATEWAY, LOG, Held
 from contracts.far_ends._mosquitto import free_port
 

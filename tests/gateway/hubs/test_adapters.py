@@ -20,7 +20,7 @@ from balise_gateway.hubs.sensor_community import NodeAt as Registered
 from balise_gateway.hubs.sensorthings import NodeAt as Streams
 from balise_gateway.hubs.smart_citizen import MAX_UNSEEN
 from balise_gateway.hubs.smart_citizen import NodeAt as Device
-from balise_gateway.rows import HubRow
+from balise_gateway.logbook.rows import HubRow
 from contracts.far_ends import AIR, ROWS, START_UTC_MS, STREET, far_end, row
 from contracts.far_ends._http import HttpFarEnd
 from gateway.support import played, toml

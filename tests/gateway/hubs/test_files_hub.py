@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from balise_gateway.delivery.row_forms import COLUMNS, Csv, GeoJson, SenML
 from balise_gateway.errors import ConfigError, HubAway, HubDenied, HubError, HubRefused
 from balise_gateway.hubs import RowHub, files
-from balise_gateway.row_forms import COLUMNS, Csv, GeoJson, SenML
-from balise_gateway.rows import YEAR_10000_MS, HubRow, Value
+from balise_gateway.logbook.rows import YEAR_10000_MS, HubRow, Value
 from balise_gateway.settings import build
 from contracts.far_ends import AIR, ROWS, START_UTC_MS, row
 from contracts.far_ends.files import FarEnd

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from balise_gateway.delivery.http_hub import Answer, Http, Part, Parts, header_problem, refusal, retry_after_s
 from balise_gateway.errors import HubAway, HubDenied, HubError, HubRefused, HubTooLarge
-from balise_gateway.http_hub import Answer, Http, Part, Parts, header_problem, refusal, retry_after_s
 from gateway.support import START_UTC_MS, played
 
 MEANINGS: dict[type[HubError], set[int]] = {

@@ -14,7 +14,7 @@ from line_protocol_parser import parse_line
 
 from balise_gateway.errors import HubRefused, HubTooLarge
 from balise_gateway.hubs.influxdb import Hub, Settings, lines_of
-from balise_gateway.rows import HubRow, Value
+from balise_gateway.logbook.rows import HubRow, Value
 from contracts.far_ends import AIR, ROWS
 from gateway.hubs.servers import influxdb
 from gateway.support import START_UTC_MS, played

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from balise_gateway.delivery.mqtt_hub import Broker, Message
+from balise_gateway.delivery.row_parts import as_json, number, topic_word
 from balise_gateway.errors import ConfigError, HubAway, HubDenied, MissingExtra
 from balise_gateway.hubs import RowHub, home_assistant, mqtt_json, thingsboard
-from balise_gateway.mqtt_hub import Broker, Message
-from balise_gateway.row_parts import as_json, number, topic_word
-from balise_gateway.rows import HubRow, Value
+from balise_gateway.logbook.rows import HubRow, Value
 from balise_gateway.settings import build
 from contracts.far_ends import AIR, GATEWAY, ROWS, START_UTC_MS, STREET, row
 from contracts.far_ends import home_assistant as house

@@ -14,7 +14,7 @@ import pytest
 
 from balise_gateway.errors import MissingExtra
 from balise_gateway.hubs import RowHub
-from balise_gateway.rows import Value
+from balise_gateway.logbook.rows import Value
 from balise_wire.channels import names
 from contracts.far_ends import AIR, ROWS, START_UTC_MS, STREET, row
 from contracts.far_ends._mosquitto import free_port

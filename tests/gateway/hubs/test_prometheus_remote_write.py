@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from balise_gateway.errors import HubRefused
 from balise_gateway.hubs.prometheus_remote_write import Hub, Settings, snappy_literals, write_request
-from balise_gateway.rows import HubRow, Value
+from balise_gateway.logbook.rows import HubRow, Value
 from contracts.far_ends import AIR, ROWS
 from contracts.far_ends.prometheus_remote_write import WriteRequest
 from gateway.hubs.servers import prometheus

@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from balise_gateway.freight_rows import Rows, position
+from balise_gateway.delivery.freight_rows import Rows, position
+from balise_gateway.delivery.uplink import Patience, Uplink
 from balise_gateway.hubs import HubSettings, RowHub
-from balise_gateway.logs import Log
-from balise_gateway.uplink import Patience, Uplink
+from balise_gateway.logbook.logs import Log
 from contracts.far_ends import AIR, far_end
 from contracts.far_ends._http import HttpFarEnd
 from gateway.closing_bench import Bench

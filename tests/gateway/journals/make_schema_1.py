@@ -12,12 +12,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from balise_gateway.closing import Closer
+from balise_gateway.arrival.intake import Intake
 from balise_gateway.config import NodeSettings
 from balise_gateway.hubs import Holding
-from balise_gateway.intake import Intake
 from balise_gateway.journal import Journal, tables
-from balise_gateway.logs import note_holding
+from balise_gateway.logbook.closing import Closer
+from balise_gateway.logbook.logs import note_holding
 from balise_wire.envelope import Signer
 from gateway.support import KEY, NAME, START_UTC_MS, AirNode, FakeClock, FakeIngest
 

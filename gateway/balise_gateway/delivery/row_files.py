@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from balise_gateway.errors import HubAway, HubDenied
-from balise_gateway.rows import HubRow
+from balise_gateway.logbook.rows import HubRow
 
 STATE = "balise-files.db"
 _SCHEMA = """

@@ -7,8 +7,8 @@ Leaves to `closing.py` which rows and logs it is for.
 
 import sqlite3
 
-from balise_gateway.boots import Boot
 from balise_gateway.journal import tables
+from balise_gateway.nodes.boots import Boot
 from balise_wire.items import Anchor
 
 BETWEEN_SOURCE = "between"

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from balise_gateway.boots import Boot
-from balise_gateway.dating import BETWEEN_SOURCE
 from balise_gateway.journal import tables
+from balise_gateway.nodes.boots import Boot
+from balise_gateway.nodes.dating import BETWEEN_SOURCE
 from balise_wire import cbor
 from balise_wire.envelope import read_envelope
 from balise_wire.items import Anchor, Manifest, Readings

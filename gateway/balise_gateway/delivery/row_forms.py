@@ -12,8 +12,19 @@ from dataclasses import dataclass
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from balise_gateway.row_parts import agg, as_json, iso, lon_lat, meaning, moment, number, table_row, trust, window_s
-from balise_gateway.rows import HubRow, Value
+from balise_gateway.delivery.row_parts import (
+    agg,
+    as_json,
+    iso,
+    lon_lat,
+    meaning,
+    moment,
+    number,
+    table_row,
+    trust,
+    window_s,
+)
+from balise_gateway.logbook.rows import HubRow, Value
 from balise_wire import senml
 
 COLUMNS = (

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from balise_gateway.journal import tables
 from balise_gateway.journal.tables import HOME_LOG
-from balise_gateway.rows import HubRow, rows_of
+from balise_gateway.logbook.rows import HubRow, rows_of
 
 
 class Spans:

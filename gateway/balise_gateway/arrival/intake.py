@@ -15,21 +15,21 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from balise_gateway.boots import Boots, Node
+from balise_gateway.arrival.foreign import Foreign, Way
+from balise_gateway.arrival.sorting import Batch, Sorter
+from balise_gateway.arrival.unseal import Opened, Refused, unseal
 from balise_gateway.clock import Clock, known_utc_ms, latest_utc_ms
 from balise_gateway.config import NodeSettings
 from balise_gateway.errors import JournalError
-from balise_gateway.foreign import Foreign, Way
 from balise_gateway.ingests import SOON, UP_FILTER, Ingest, Token
 from balise_gateway.journal import Journal, tables
 from balise_gateway.log import event
-from balise_gateway.manifests import Manifests
 from balise_gateway.mqtt import topics
+from balise_gateway.nodes.boots import Boots, Node
+from balise_gateway.nodes.manifests import Manifests
 from balise_gateway.quality.limits import LimitTable
 from balise_gateway.quality.qualifier import Quality
-from balise_gateway.sorting import Batch, Sorter
 from balise_gateway.sources import Source, SourceError, SourceSettings
-from balise_gateway.unseal import Opened, Refused, unseal
 from balise_wire.errors import WireError
 from balise_wire.frames import KID_BYTES, Ack, FrameKeys, seal_ack
 

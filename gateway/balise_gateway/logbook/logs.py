@@ -8,11 +8,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from balise_gateway.boots import Boot
 from balise_gateway.errors import JournalDamaged
 from balise_gateway.hubs import Holding, Stored
 from balise_gateway.journal import tables
 from balise_gateway.journal.tables import HOME_LOG, Row
+from balise_gateway.nodes.boots import Boot
 from balise_wire import cbor
 from balise_wire.items import Loss
 from balise_wire.log import leaf_hash

@@ -17,14 +17,14 @@ from zlib import crc32
 
 import cbor2
 
-from balise_gateway.boots import Boot
 from balise_gateway.clock import Clock, known_utc_ms, source_of
-from balise_gateway.dating import EARLIEST_UTC_MS
 from balise_gateway.ingests import AGAIN, OLD
 from balise_gateway.journal import bodies, tables
 from balise_gateway.journal.tables import Row
-from balise_gateway.manifests import ARRIVAL, WITNESSED, Columns, columns_of
 from balise_gateway.mqtt import topics
+from balise_gateway.nodes.boots import Boot
+from balise_gateway.nodes.dating import EARLIEST_UTC_MS
+from balise_gateway.nodes.manifests import ARRIVAL, WITNESSED, Columns, columns_of
 from balise_gateway.quality import PASS
 from balise_gateway.quality.judge import Verdicts
 from balise_gateway.quality.qualifier import Qualifier

@@ -13,9 +13,9 @@ from random import Random
 from typing import Any
 
 from balise_gateway.clock import Clock
+from balise_gateway.delivery.freight import Envelopes, Freight
+from balise_gateway.delivery.freight_rows import Rows
 from balise_gateway.errors import HubAway, HubDenied, HubError, HubRefused, HubTooLarge, JournalError
-from balise_gateway.freight import Envelopes, Freight
-from balise_gateway.freight_rows import Rows
 from balise_gateway.hubs import Hub, HubSettings, RowHub
 from balise_gateway.journal import Journal
 from balise_gateway.log import event

@@ -6,8 +6,8 @@ prometheus.io/docs/practices/naming.
 
 import re
 
-from balise_gateway.row_parts import trust, window_s
-from balise_gateway.rows import HubRow, Value
+from balise_gateway.delivery.row_parts import trust, window_s
+from balise_gateway.logbook.rows import HubRow, Value
 
 UNITS = {  # base units, in words
     "ug/m3": "ugm3",  # in grams, the base unit, these numbers would be hard to read

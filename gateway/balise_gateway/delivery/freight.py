@@ -7,11 +7,11 @@ the one batch in flight. Leaves patience, halving and the order of attempts to `
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from balise_gateway import logs
 from balise_gateway.clock import Clock, GuidedClock
 from balise_gateway.hubs import Holding, Hub, Stored
 from balise_gateway.journal import Journal, tables
 from balise_gateway.log import event
+from balise_gateway.logbook import logs
 
 
 class Freight(Protocol):

@@ -14,8 +14,8 @@ from balise_gateway.clock import Clock, known_utc_ms
 from balise_gateway.hubs import RowHub
 from balise_gateway.journal import Journal, tables
 from balise_gateway.log import event
-from balise_gateway.logs import Log
-from balise_gateway.rows import HubRow, Undated, rows_of
+from balise_gateway.logbook.logs import Log
+from balise_gateway.logbook.rows import HubRow, Undated, rows_of
 
 FAIL = 4
 LIVE_MS = 900_000  # older than that is past, for a hub that only shows what is now

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from balise_gateway.errors import HubAway, HubDenied, HubError, HubRefused, HubTooLarge, MissingExtra
 from balise_gateway.hubs import HubSettings
-from balise_gateway.rows import HubRow
+from balise_gateway.logbook.rows import HubRow
 from balise_gateway.settings import Key
 
 if TYPE_CHECKING:

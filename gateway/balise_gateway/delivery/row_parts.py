@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from balise_gateway.rows import HubRow, Value
+from balise_gateway.logbook.rows import HubRow, Value
 from balise_wire.channels import Channel, channel, names
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -12,8 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
-from balise_gateway import dating, logs
-from balise_gateway.boots import DATED_MS, Boot
 from balise_gateway.clock import DRIFT_PPM, Clock, known_utc_ms, latest_utc_ms
 from balise_gateway.grants import source, withdrawal
 from balise_gateway.grants.ages import Ages
@@ -21,10 +19,13 @@ from balise_gateway.grants.rules import Seen, View
 from balise_gateway.grants.waiting import Waiting
 from balise_gateway.journal import Journal, bodies, tables
 from balise_gateway.journal.tables import HOME_LOG, Row
-from balise_gateway.logs import ANCHORED, BETWEEN, NO_ANCHOR, Log
-from balise_gateway.manifests import Columns, Manifests
+from balise_gateway.logbook import logs
+from balise_gateway.logbook.logs import ANCHORED, BETWEEN, NO_ANCHOR, Log
+from balise_gateway.logbook.spans import Spans
+from balise_gateway.nodes import dating
+from balise_gateway.nodes.boots import DATED_MS, Boot
+from balise_gateway.nodes.manifests import Columns, Manifests
 from balise_gateway.quality import hourly
-from balise_gateway.spans import Spans
 from balise_wire import cbor
 from balise_wire.envelope import Signer, sign_envelope
 from balise_wire.items import Anchor, Loss, Manifest, Readings

@@ -12,12 +12,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from balise_gateway import logs
 from balise_gateway.clock import USABLE_MS, Clock, known_utc_ms
 from balise_gateway.journal import Journal, tables
 from balise_gateway.journal.tables import HOME_LOG
 from balise_gateway.log import event
-from balise_gateway.logs import Log
+from balise_gateway.logbook import logs
+from balise_gateway.logbook.logs import Log
 from balise_wire.items import Loss
 from balise_wire.log import leaf_hash
 

@@ -9,15 +9,15 @@ import sqlite3
 from collections import Counter
 from dataclasses import dataclass, field
 
-from balise_gateway.boots import Boot, Boots, Node, retire
-from balise_gateway.foreign import Foreign, Gathered
+from balise_gateway.arrival.foreign import Foreign, Gathered
+from balise_gateway.arrival.unseal import Opened
 from balise_gateway.journal import tables
 from balise_gateway.journal.tables import Row
-from balise_gateway.manifests import Columns, Manifests, witnessed
+from balise_gateway.nodes.boots import Boot, Boots, Node, retire
+from balise_gateway.nodes.manifests import Columns, Manifests, witnessed
 from balise_gateway.quality import PASS, late
 from balise_gateway.quality.judge import Verdicts
 from balise_gateway.quality.qualifier import Qualifier
-from balise_gateway.unseal import Opened
 from balise_wire import cbor
 from balise_wire.errors import WireError
 from balise_wire.items import Anchor, Item, Loss, Manifest, Readings, Visit, unpack_item
