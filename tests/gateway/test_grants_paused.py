@@ -212,7 +212,7 @@ class FakeFreight:
     away: bool = False
     sent: list[int] = field(default_factory=list)
 
-    def next(self, limit: int) -> Sequence[Any]:
+    def next(self, limit: int, *, visits_only: bool = False) -> Sequence[Any]:
         return [Stored(1, b"12345"), Stored(2, b"67890")]
 
     async def send(self, batch: Sequence[Any]) -> int | None:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balise_gateway.delivery.uplink import Uplink, freight_of
+from balise_gateway.errors import HubAway
 from balise_gateway.hubs import Holding, HubSettings, Stored, Traits
 from balise_gateway.journal import Journal
 from balise_gateway.logbook import logs
@@ -113,6 +114,7 @@ def test_when_the_month_is_nearly_used_only_visits_leave_and_the_rest_waits_for_
     deliver(uplink)
     assert far.got == [2]
     assert "of 1000000 bytes of the month from 2018-12-01 are used" in str(uplink.state.held_back)
+    assert "waits until 2019-01-01" in str(uplink.state.held_back)
     with journal.transaction() as db:
         budget.note(db, month, 40_000)
     uplink = uplink_of(journal, far, clock, plan)
@@ -124,6 +126,30 @@ def test_when_the_month_is_nearly_used_only_visits_leave_and_the_rest_waits_for_
     assert uplink.state.held_back is None
 
 
+def test_a_visit_behind_a_long_backlog_leaves_all_the_same(tmp_path: Path) -> None:
+    journal, far, clock = journal_with(tmp_path, [NORMAL] * 1_500 + [VISIT]), Far(), FakeClock()
+    with journal.transaction() as db:
+        budget.note(db, Month.of(clock.utc_ms(), PARIS, 1), 960_000)
+    deliver(uplink_of(journal, far, clock, LinkSettings(metered="yes", monthly_mb=1.0)))
+    assert far.got == [1_501]
+
+
+def test_what_did_not_arrive_is_counted_too(tmp_path: Path) -> None:
+    class Away(Far):
+        async def deliver(self, batch: Sequence[Stored]) -> Holding:
+            raise HubAway("no answer within 30 s")
+
+    journal, clock = journal_with(tmp_path, [NORMAL] * 3), FakeClock()
+    uplink = uplink_of(journal, Away(), clock, LinkSettings(metered="yes", monthly_mb=1.0))
+
+    async def scene() -> None:
+        assert await uplink._step()
+
+    played(scene)
+    (size,) = journal.db.execute("SELECT sum(length(cose)) FROM envelope").fetchone()
+    assert budget.spent_bytes(journal.db, Month.of(clock.utc_ms(), PARIS, 1)) == budget.cost_bytes(size, 1)
+
+
 @given(sizes=st.lists(st.integers(80, 9_000), max_size=60), limit_kb=st.integers(100, 300))
 def test_a_plan_is_never_exceeded_by_more_than_one_request(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], limit_kb: int
@@ -133,7 +159,7 @@ def test_a_plan_is_never_exceeded_by_more_than_one_request(
     meter = Meter(Link(LinkSettings(metered="yes", monthly_mb=limit_kb / 1_000), None), journal, clock, PARIS)
     month = Month.of(clock.utc_ms(), PARIS, 1)
     for size in sizes:
-        if meter.allowed([size]):
+        if meter.room() == "all":
             meter.passed(size)
             meter.ends_session()
     spent = budget.spent_bytes(journal.db, month)

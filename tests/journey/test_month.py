@@ -218,8 +218,6 @@ def test_a_month_of_hourly_deliveries_stays_within_a_plan_of_50_mb(
     print(f"a month: {crossed / 1e6:.2f} MB on the link, {payload / 1e6:.2f} MB signed, {crossed // HOURS} B an hour")
     assert crossed <= PLAN_MB * 1_000_000
     assert abs(told - crossed) <= crossed // 10, f"budget says {told}, the kernel {crossed}"
-    db = home.journal.db
-    month_of = budget.Month.of(START_UTC_MS + 86_400_000, ZoneInfo("Europe/Paris"), 1)
-    (spent,) = [row[1] for row in tables.COUNTER.read(db, "name LIKE 'spent %'")]
-    assert spent >= budget.spent_bytes(db, month_of) >= 0
+    (spent,) = [row[1] for row in tables.COUNTER.read(home.journal.db, "name LIKE 'spent %'")]
+    assert abs(spent - crossed) <= crossed // 10, f"the plan was charged {spent}, the kernel counted {crossed}"
     home.journal.close()

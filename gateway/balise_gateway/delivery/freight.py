@@ -17,8 +17,8 @@ from balise_gateway.logbook import logs
 class Freight(Protocol):
     """The goods of one log for one hub. All methods but `send` are quick and may raise JournalError."""
 
-    def next(self, limit: int) -> Sequence[Any]:
-        """What to send next: at most `limit` pieces; empty when there is nothing."""
+    def next(self, limit: int, *, visits_only: bool = False) -> Sequence[Any]:
+        """What to send next: at most `limit` pieces, or of those that hold a visit; empty when there is nothing."""
         ...
 
     async def send(self, batch: Sequence[Any]) -> int | None:
@@ -50,11 +50,12 @@ class Envelopes:
         self._hub, self._log, self._journal, self._origin, self._clock = hub, log, journal, origin, clock
         self._holding: Holding | None = None
 
-    def next(self, limit: int) -> Sequence[Stored]:
+    def next(self, limit: int, *, visits_only: bool = False) -> Sequence[Stored]:
         with self._journal.reading() as db:
             holding = self._holding or logs.holding(db, self._log)
             limit_bytes = self._hub.traits.batch_limit_bytes
-            return logs.to_send(db, self._log, holding, limit_bytes, limit, newest_first=self._newest_first)
+            order = {"newest_first": self._newest_first, "visits_only": visits_only}
+            return logs.to_send(db, self._log, holding, limit_bytes, limit, **order)
 
     async def send(self, batch: Sequence[Stored]) -> int | None:
         sent_boot_ms = self._clock.boot_ms()

@@ -36,7 +36,9 @@ class Rows:
         self._opened: tuple[int, list[HubRow | Undated]] = (0, [])
         self._unsaved: tuple[Sequence[HubRow], Mapping[int, str]] | None = None  # arrived or refused, not on disk yet
 
-    def next(self, limit: int) -> Sequence[HubRow]:
+    def next(self, limit: int, *, visits_only: bool = False) -> Sequence[HubRow]:
+        if visits_only:  # a visit is no row
+            return []
         self._save()
         limit = min(limit, self._hub.traits.batch_limit_rows)
         self._trying = set()

@@ -16,7 +16,7 @@ from balise_gateway.clock import Clock
 from balise_gateway.delivery.freight import Envelopes, Freight
 from balise_gateway.delivery.freight_rows import Rows
 from balise_gateway.errors import HubAway, HubDenied, HubError, HubRefused, HubTooLarge, JournalError
-from balise_gateway.hubs import Hub, HubSettings, RowHub
+from balise_gateway.hubs import Hub, HubSettings, RowHub, Stored
 from balise_gateway.journal import Journal
 from balise_gateway.log import event
 from balise_gateway.policy.meter import LOOK_AGAIN_S, Meter
@@ -96,10 +96,11 @@ class Uplink:
         """Sends one batch; returns how long to wait before the next, None when there is nothing to send."""
         try:
             self._unpark_if_due()
-            batch = self._freight.next(self._limit_count)
-            if self._meter is not None and batch:
-                batch = self._meter.allowed(batch)
-                self.state.held_back = self._meter.held_back
+            room = "all" if self._meter is None else self._meter.room()
+            self.state.held_back = None if self._meter is None else self._meter.held_back
+            batch: Sequence[Any] = (
+                [] if room == "none" else self._freight.next(self._limit_count, visits_only=room == "visits")
+            )
             return await self._deliver(batch) if batch else None
         except JournalError as error:
             self._failed(f"the journal: {error}")
@@ -108,20 +109,30 @@ class Uplink:
     async def _deliver(self, batch: Sequence[Any]) -> float:
         try:
             size = await self._freight.send(batch)
-        except HubTooLarge as error:
-            return self._halve(batch, str(error))
-        except HubRefused as error:
-            return self._refused(batch, error)
-        except HubDenied as error:
-            self._failed(str(error))
-            return self._patience.denied_s * (0.5 + self._dice.random() / 2)
         except HubError as error:
-            self._failed(str(error))
-            return max(self._back_off_s(), error.retry_after_s if isinstance(error, HubAway) else 0.0)
+            self._count(batch)
+            return self._not_arrived(batch, error)
         if size is None:
+            self._count(batch)
             self._failed("the hub answers, but holds nothing of what was sent")
             return self._back_off_s()
         return self._answered(size)
+
+    def _count(self, batch: Sequence[Any]) -> None:
+        """What did not arrive has cost bytes as well, as far as anybody can tell."""
+        if self._meter is not None:
+            self._meter.passed(sum(len(piece.cose) for piece in batch if isinstance(piece, Stored)))
+
+    def _not_arrived(self, batch: Sequence[Any], error: HubError) -> float:
+        """What follows from it; returns how long to wait."""
+        if isinstance(error, HubTooLarge):
+            return self._halve(batch, str(error))
+        if isinstance(error, HubRefused):
+            return self._refused(batch, error)
+        self._failed(str(error))
+        if isinstance(error, HubDenied):
+            return self._patience.denied_s * (0.5 + self._dice.random() / 2)
+        return max(self._back_off_s(), error.retry_after_s if isinstance(error, HubAway) else 0.0)
 
     def _answered(self, size: int) -> float:
         if self.state.error is not None:

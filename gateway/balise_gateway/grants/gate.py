@@ -28,8 +28,9 @@ class Gate:
         self._journal, self._clock = journal, clock
         self._noted: tuple[Entry, int] | None = None  # of the batch that was tried last
 
-    def next(self, limit: int) -> Sequence[Any]:
-        return self._freight.next(limit) if self._standings.may_send(self._hub.log) else []
+    def next(self, limit: int, *, visits_only: bool = False) -> Sequence[Any]:
+        may = self._standings.may_send(self._hub.log)
+        return self._freight.next(limit, visits_only=visits_only) if may else []
 
     async def send(self, batch: Sequence[Any]) -> int | None:
         number = self._note(batch)

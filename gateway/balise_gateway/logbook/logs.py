@@ -14,7 +14,8 @@ from balise_gateway.journal import tables
 from balise_gateway.journal.tables import HOME_LOG, Row
 from balise_gateway.nodes.boots import Boot
 from balise_wire import cbor
-from balise_wire.items import Loss
+from balise_wire.envelope import read_envelope
+from balise_wire.items import Loss, Visit
 from balise_wire.log import leaf_hash
 
 NO_ANCHOR, BETWEEN, ANCHORED = 0, 1, 2  # what a log has been told about the time of a domain
@@ -116,23 +117,41 @@ def prune(db: sqlite3.Connection, logs: Sequence[int]) -> None:
 
 
 def to_send(
-    db: sqlite3.Connection, log: int, held: Holding, limit_bytes: int, limit_count: int, *, newest_first: bool = False
+    db: sqlite3.Connection,
+    log: int,
+    held: Holding,
+    limit_bytes: int,
+    limit_count: int,
+    *,
+    newest_first: bool = False,
+    visits_only: bool = False,
 ) -> list[Stored]:
     """The oldest envelopes that the hub lacks and did not refuse, or the newest: at least one, at most the limits."""
     parked = {row[1] for row in tables.PARKED.read(db, "log = ?", (log,))}
     batch: list[Stored] = []
     size = 0
+    for seq, cose in _lacking(db, log, held, newest_first):
+        if seq in parked or (visits_only and not _holds_visit(cose)):
+            continue
+        size += len(cose)
+        if batch and (size > limit_bytes or len(batch) >= limit_count):
+            return batch
+        batch.append(Stored(seq, cose))
+    return batch
+
+
+def _lacking(db: sqlite3.Connection, log: int, held: Holding, newest_first: bool) -> Iterator[tuple[int, bytes]]:
+    """(seq, bytes) of what the hub lacks, in that order."""
     gaps = list(_gaps(held, Log.read(db, log).next_seq))
     where = f"log = ? AND seq BETWEEN ? AND ? ORDER BY seq {'DESC' if newest_first else 'ASC'}"
     for first, last in reversed(gaps) if newest_first else gaps:
         for row in tables.ENVELOPE.read(db, where, (log, first, last)):
-            if row[1] in parked:
-                continue
-            size += len(row[5])
-            if batch and (size > limit_bytes or len(batch) >= limit_count):
-                return batch
-            batch.append(Stored(row[1], row[5]))
-    return batch
+            yield row[1], row[5]
+
+
+def _holds_visit(cose: bytes) -> bool:
+    """Somebody stood at a door."""
+    return any(isinstance(item, Visit) for item in read_envelope(cose).items)
 
 
 def _gaps(held: Holding, end: int) -> Iterator[tuple[int, int]]:

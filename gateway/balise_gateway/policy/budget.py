@@ -30,6 +30,7 @@ class Month:
     begins_ms: int
     ends_ms: int
     name: str  # its first day, ISO 8601
+    next_name: str  # that of the next
 
     @classmethod
     def of(cls, utc_ms: int, zone: ZoneInfo, plan_day: int) -> "Month":
@@ -38,7 +39,7 @@ class Month:
         if today.day < plan_day:
             begins = (begins.replace(day=1) - datetime.timedelta(days=1)).replace(day=plan_day)
         ends = (begins.replace(day=28) + datetime.timedelta(days=4)).replace(day=plan_day)
-        return cls(_midnight_ms(begins, zone), _midnight_ms(ends, zone), begins.isoformat())
+        return cls(_midnight_ms(begins, zone), _midnight_ms(ends, zone), begins.isoformat(), ends.isoformat())
 
 
 def spent_bytes(db: sqlite3.Connection, month: Month) -> int:

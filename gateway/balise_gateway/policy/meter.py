@@ -1,25 +1,22 @@
 """The meter of an uplink: what may go now, and when the rest.
 
-Promises that a month's plan is never exceeded by more than one request; that when it is nearly used only visits leave,
-and the status says until when the rest waits; and that a backlog does not take the whole link where a pace is set.
-A gateway that does not know the date holds nothing back: nobody could say which month it is.
+Promises that each uplink exceeds a month's plan by no more than one request, failed ones counted; that when the plan is
+nearly used only visits leave, and the status says until when the rest waits; and that a backlog does not take the whole
+link where a pace is set. A gateway that does not know the date holds nothing back: which month would it be?
 """
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from balise_gateway.clock import Clock, known_utc_ms
-from balise_gateway.hubs import Stored
 from balise_gateway.journal import Journal
 from balise_gateway.policy import budget
 from balise_gateway.policy.budget import Month
 from balise_gateway.policy.link import Link
-from balise_wire.envelope import read_envelope
-from balise_wire.items import Visit
 
 NEARLY_PCT = 95
 LOOK_AGAIN_S = 600.0
+Room = Literal["all", "visits", "none"]
 _BYTES_PER_MB, _BYTES_PER_KB = 1_000_000, 1_000
 
 
@@ -31,24 +28,23 @@ class Meter:
         self._in_session = False
         self.held_back: str | None = None  # why something waits, and until when
 
-    def allowed(self, batch: Sequence[Any]) -> Sequence[Any]:
-        """What of this batch may go now. Raises JournalError."""
+    def room(self) -> Room:
+        """What may go now. Raises JournalError."""
         limit_mb, month = self.link.settings.monthly_mb, self._month()
         self.held_back = None
         if limit_mb is None or month is None or not self.link.metered:
-            return batch
+            return "all"
         limit = round(limit_mb * _BYTES_PER_MB)
         with self._journal.reading() as db:
             spent = budget.spent_bytes(db, month)
         if spent * 100 < limit * NEARLY_PCT:
-            return batch
-        self.held_back = (
-            f"{spent} of {limit} bytes of the month from {month.name} are used; what is left waits for the next"
-        )
-        return [] if spent >= limit else [piece for piece in batch if is_visit(piece)]
+            return "all"
+        used = f"{spent} of {limit} bytes of the month from {month.name} are used"
+        self.held_back = f"{used}; what is left waits until {month.next_name}"
+        return "none" if spent >= limit else "visits"
 
     def passed(self, size_bytes: int) -> float:
-        """So much went; returns how many seconds the next must wait for the pace. Raises JournalError."""
+        """So much went, arrived or not; returns the seconds that the next must wait. Raises JournalError."""
         month = self._month()
         if month is not None and self.link.metered:
             with self._journal.transaction() as db:
@@ -65,8 +61,3 @@ class Meter:
     def _month(self) -> Month | None:
         now_ms = known_utc_ms(self._clock)
         return None if now_ms is None else Month.of(now_ms, self._zone, self.link.settings.plan_day)
-
-
-def is_visit(piece: object) -> bool:
-    """Whether an envelope holds a visit: somebody stood at a door."""
-    return isinstance(piece, Stored) and any(isinstance(item, Visit) for item in read_envelope(piece.cose).items)
