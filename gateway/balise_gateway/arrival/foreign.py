@@ -32,7 +32,7 @@ from balise_gateway.sources import Heard, Shape, Source, SourceError, SourceSett
 from balise_wire import cbor
 from balise_wire.items import Anchor, Readings
 
-MEMORY, MAX_MEMORY = 32, 1_024  # rows of a device that a repeat is told from: its last commit's, but so many
+MEMORY, MAX_MEMORY = 20, 1_024  # rows of a device that a repeat is told from: its last commit's, but so many
 MAX_DEVICES = 2_000
 MAX_ROUTES = 10_000  # addresses whose source is remembered
 MAX_ENTRY_ROWS = 2_048

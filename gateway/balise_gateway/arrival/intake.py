@@ -36,7 +36,7 @@ from balise_wire.frames import KID_BYTES, Ack, FrameKeys, seal_ack
 MANY_FRAMES = 512  # that many are committed at once; below what one connection may have in flight
 MANY_ROWS = 4_096  # the same with foreign messages, which cost less memory
 SOON_S = 0.05  # when a sender can send no more: enough for its neighbours to come along
-QUIET_S, MUCH = 1.0, 16  # but with fewer messages than this waiting, not sooner after the last commit
+QUIET_S, MUCH = 2.0, 64  # but with fewer messages than this waiting, not sooner after the last commit
 MAX_FRAMES, MAX_BYTES = 16_384, 4 << 20  # more is not taken while commits fail
 ANSWER_REPEATS_AFTER_S = 0.2  # several repeats of a node get one answer
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 60.0
