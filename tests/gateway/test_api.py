@@ -30,6 +30,7 @@ from balise_gateway.errors import AccessError
 from balise_gateway.grants.grant import Grant
 from balise_gateway.journal import tables
 from balise_gateway.logbook import spans
+from balise_sim.processes import free_ports
 from gateway.closing_bench import SITES, Bench
 from gateway.support import CHANNELS, EVERYTHING, NAME, ROW, START_UTC_MS, AirNode, played
 
@@ -262,7 +263,7 @@ def test_events_tell_new_rows_over_a_real_connection_until_the_key_is_revoked(ap
     token = api.token()
 
     async def scene() -> None:
-        port = await _free_port()
+        (port,) = free_ports(1)
         serving = asyncio.create_task(page.serve(PageSettings(port=port), dict, api.routes))
         headers = {"Authorization": f"Bearer {token}", "Last-Event-ID": str(START_UTC_MS + 60_000 * (ROWS - 2))}
         lines: list[str] = []
@@ -285,14 +286,6 @@ async def _lines(client: httpx.AsyncClient, headers: dict[str, str]) -> AsyncIte
         assert answer.headers["content-type"].startswith("text/event-stream")
         async for line in answer.aiter_lines():
             yield line
-
-
-async def _free_port() -> int:
-    server = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-    return int(port)
 
 
 async def _reachable(client: httpx.AsyncClient) -> None:
@@ -319,7 +312,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
         api = Api(folder)
 
         async def scene() -> None:
-            port = await _free_port()
+            (port,) = free_ports(1)
             serving = asyncio.create_task(page.serve(PageSettings(port=port), dict, api.routes))
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
                 await _reachable(client)

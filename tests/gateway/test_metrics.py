@@ -10,6 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from balise_gateway.config import parse
 from balise_gateway.daemon import Gateway
 from balise_gateway.operation.metrics import exposition
+from balise_sim.processes import free_ports
 from gateway.support import FakeClock, played, toml
 
 OPEN = "application/openmetrics-text"
@@ -19,7 +20,7 @@ def test_a_running_gateway_is_scraped_and_promtool_has_nothing_to_say(tmp_path: 
     found: list[httpx.Response] = []
 
     async def scene() -> None:
-        port = await _free_port()
+        (port,) = free_ports(1)
         text = toml(tmp_path, extra=f"[page]\nport = {port}\n")
         gateway, stop = Gateway(parse(text, tmp_path / "gateway.toml"), FakeClock()), asyncio.Event()
         ready = asyncio.Event()
@@ -57,11 +58,3 @@ async def _answers(client: httpx.AsyncClient) -> bool:
         return (await client.get("/status.json")).status_code == 200
     except httpx.TransportError:
         return False
-
-
-async def _free_port() -> int:
-    server = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
-    port = int(server.sockets[0].getsockname()[1])
-    server.close()
-    await server.wait_closed()
-    return port

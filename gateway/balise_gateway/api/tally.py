@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from balise_gateway.clock import Clock, known_utc_ms
 from balise_gateway.errors import JournalError
-from balise_gateway.journal import Journal, tables
+from balise_gateway.grants import ledger
+from balise_gateway.grants.ledger import Entry
+from balise_gateway.journal import Journal
 from balise_gateway.log import event
 
 FLUSH_S = 60.0
@@ -47,15 +49,8 @@ class Tally:
         now_utc_ms = known_utc_ms(self._clock)
         try:
             with self._journal.transaction() as db:
-                (last,) = db.execute("SELECT coalesce(max(ledger), 0) FROM ledger").fetchone()
-                found = enumerate(self._sums.items(), start=last + 1)
-                tables.LEDGER.put(
-                    db,
-                    [
-                        (number, now_utc_ms, reader, purpose, None, None, None, told.rows, told.size_bytes)
-                        for number, ((reader, purpose), told) in found
-                    ],
-                )
+                for (reader, purpose), told in self._sums.items():
+                    ledger.note(db, Entry(now_utc_ms, reader, purpose, None, None, None, told.rows, told.size_bytes))
         except JournalError as error:
             event("ledger not written", why=error, readers=len(self._sums))
             return
