@@ -242,3 +242,4 @@ def _prepare(db: sqlite3.Connection) -> None:
     db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     db.execute("PRAGMA synchronous = FULL")  # a commit is on disk when it returns, also at a power cut
     db.execute("PRAGMA cell_size_check = ON")
+    db.execute("PRAGMA secure_delete = ON")  # what is erased is gone from the file too, however SQLite was built
