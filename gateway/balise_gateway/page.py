@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from balise_gateway.config import PageSettings
 from balise_gateway.errors import MissingExtra
 from balise_gateway.log import event
+from balise_gateway.logbook.rows import YEAR_10000_MS
 from balise_gateway.status import Document
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
 RETRY_S = 10.0
-_YEAR_10000_MS = 253_402_300_800_000
 
 _WORDS = {
     "title": ("Station Balise", "Balise station"),
@@ -140,7 +140,7 @@ def _value(value: dict[str, Any], word: dict[str, str]) -> str:
 
 
 def _moment(utc_ms: object, word: dict[str, str]) -> str:
-    if not isinstance(utc_ms, int) or utc_ms >= _YEAR_10000_MS:
+    if not isinstance(utc_ms, int) or utc_ms >= YEAR_10000_MS:
         return word["no_clock"]
     return datetime.fromtimestamp(utc_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 

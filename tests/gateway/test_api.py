@@ -103,6 +103,30 @@ def minute(number: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@pytest.mark.parametrize("uncertainty_ms", [50, 60_000])
+def test_a_row_is_told_alike_before_and_after_it_is_in_the_home_log(api: Api, uncertainty_ms: int) -> None:
+    """Also one that was dated by its boot's anchor, and one whose anchor is too unsure to stand for itself."""
+    token, node = api.token(), AirNode(boot=7)
+    anchored = node.anchor(10_000_345, START_UTC_MS + 10_000_000, uncertainty_ms)
+
+    async def commit() -> None:
+        api.bench.take(node.hello(), anchored, node.row(4_000, since_boot=True))
+        assert api.bench.intake.commit()
+
+    async def close() -> None:
+        api.bench.close()
+
+    api.bench.clock.now_ms += 60_000
+    played(commit)
+    rows = [api.get("history", token, from_=minute(0)).json()["rows"]]
+    played(close)
+    rows.append(api.get("history", token, from_=minute(0)).json()["rows"])
+    assert rows[0] == rows[1]
+    assert len(rows[0]) == ROWS + 1
+    unsure = [row for row in rows[0] if "uncertainty_ms" in row]
+    assert len(unsure) == (uncertainty_ms > 5_000)
+
+
 def test_without_a_key_nothing_is_told_but_the_document(api: Api) -> None:
     assert api.get("openapi.json").status_code == 200
     for path in ("streams", "latest", "history", "export", "events"):

@@ -22,20 +22,18 @@ from starlette.routing import Route
 
 from balise_gateway.api import forms, openapi
 from balise_gateway.api.access import Access, Key
-from balise_gateway.api.history import History, Question
+from balise_gateway.api.history import DAY_MS, History, Question
 from balise_gateway.api.tally import Tally
 from balise_gateway.clock import Clock, known_utc_ms
 from balise_gateway.errors import AccessError, JournalError
 from balise_gateway.grants.rules import Granted, Site
 from balise_gateway.journal import Journal
-from balise_gateway.logbook.rows import HubRow
+from balise_gateway.logbook.rows import YEAR_10000_MS, HubRow
 
 DEFAULT_LIMIT, MAX_LIMIT = 1_000, 10_000
 MAX_WINDOW_S = 31 * 86_400
-LATEST_MS = 86_400_000
 LOOK_S, HEARTBEAT_S = 1.0, 15.0
 PIECE_ROWS = 200  # of an export, before others get their turn
-MAX_MS = 253_402_300_800_000
 
 
 class Problem(Exception):
@@ -78,7 +76,7 @@ class Api:
         """What this key may read: each stream of the last 31 days with its meaning."""
         key = self._enter(request)
         now_ms = self._now_ms()
-        question = self._question(request, key, now_ms - 31 * LATEST_MS, now_ms + LATEST_MS, names=())
+        question = self._question(request, key, now_ms - 31 * DAY_MS, now_ms + DAY_MS, names=())
         found: dict[str, dict[str, Any]] = {}
         for row in self._history(key).latest(question):
             found |= forms.streams(row)
@@ -88,7 +86,7 @@ class Api:
         """The newest row of each node."""
         key = self._enter(request)
         now_ms = self._now_ms()
-        question = self._question(request, key, now_ms - LATEST_MS, now_ms + LATEST_MS, names=("stream", "window_s"))
+        question = self._question(request, key, now_ms - DAY_MS, now_ms + DAY_MS, names=("stream", "window_s"))
         rows = self._history(key).latest(question)
         return self._told(key, len(rows), forms.document(rows, question.window_s, None))
 
@@ -159,8 +157,8 @@ class Api:
         """The question of `history` and `export`."""
         now_ms = self._now_ms()
         params = request.query_params
-        from_ms = _moment(params["from"], "from") if "from" in params else now_ms - LATEST_MS
-        to_ms = _moment(params["to"], "to") if "to" in params else now_ms + LATEST_MS
+        from_ms = _moment(params["from"], "from") if "from" in params else now_ms - DAY_MS
+        to_ms = _moment(params["to"], "to") if "to" in params else now_ms + DAY_MS
         if from_ms >= to_ms:
             raise Problem(400, "empty time", f"from = {from_ms} is not before to = {to_ms}; exchange them")
         names = ("stream", "window_s", "from", "to", "limit", "format")
@@ -201,7 +199,7 @@ class Api:
         """Rows newer than `since_ms`; a comment when nothing came for a while, so that both ends know."""
         quiet_s = 0.0
         while self._room.access.is_known(key) and not key.is_over(self._now_ms(), self._room.zone):
-            question = Question(since_ms + 1, self._now_ms() + LATEST_MS, wants)
+            question = Question(since_ms + 1, self._now_ms() + DAY_MS, wants)
             rows = list(self._history(key).rows(question))
             if rows:
                 since_ms, quiet_s = rows[-1].utc_ms, 0.0
@@ -244,13 +242,13 @@ def _whole(request: Request, name: str, default: int, least: int, most: int) -> 
 
 def _moment(text: str, name: str) -> int:
     """UTC milliseconds, from themselves or from RFC 3339 with an offset; what was before 1970 is 1970."""
-    if text.isascii() and text.isdigit() and int(text[:16]) < MAX_MS and len(text) <= 15:
+    if text.isascii() and text.isdigit() and int(text[:16]) < YEAR_10000_MS and len(text) <= 15:
         return int(text)
     try:
         found = datetime.datetime.fromisoformat(text)
         if found.tzinfo is None:
             raise ValueError
-        return min(max(0, round(found.timestamp() * 1000)), MAX_MS)
+        return min(max(0, round(found.timestamp() * 1000)), YEAR_10000_MS)
     except (ValueError, OverflowError):
         said = "milliseconds since 1970, or RFC 3339 with its offset, such as 2026-05-01T00:00:00+02:00"
         raise Problem(400, f"wrong {name}", f"{name} = {text!r}; give {said}") from None

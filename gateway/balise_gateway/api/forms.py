@@ -8,12 +8,12 @@ import csv
 import datetime
 import io
 import itertools
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from balise_gateway.logbook.rows import HubRow, Value
+from balise_gateway.delivery.row_parts import as_json, number
+from balise_gateway.logbook.rows import HubRow, Value, channels_of
 
 CSV_HEAD = ("time_utc", "node", "channel", "value", "unit", "flag", "window_s", "trust", "model", "corr", "cal")
 
@@ -58,14 +58,12 @@ def document(rows: Sequence[HubRow], window_s: int, next_ms: int | None) -> dict
 
 def streams(row: HubRow) -> dict[str, dict[str, Any]]:
     """What the streams of a row mean, by `node/channel`."""
-    entries = row.about.get("channels")
-    found = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-    return {f"{row.node}/{entry['n']}": _stream(row.about, entry) for entry in found}
+    return {f"{row.node}/{entry['n']}": _stream(row.about, entry) for entry in channels_of(row.about)}
 
 
 def event(row: HubRow) -> bytes:
     """One server-sent event; its id is the row's time."""
-    return f"id: {row.utc_ms}\nevent: row\ndata: {_json(_row(row))}\n\n".encode()
+    return f"id: {row.utc_ms}\nevent: row\ndata: {as_json(_row(row))}\n\n".encode()
 
 
 def time(utc_ms: int) -> str:
@@ -78,25 +76,15 @@ def _row(row: HubRow) -> dict[str, Any]:
     told: dict[str, Any] = {"node": row.node, "time": time(row.utc_ms)}
     if row.uncertainty_ms is not None:
         told["uncertainty_ms"] = row.uncertainty_ms
-    told["values"] = {value.channel: _number(value) for value in row.values}
+    told["values"] = {value.channel: number(value) for value in row.values}
     flags = {value.channel: value.flag for value in row.values if value.flag != 1}
     return told | ({"flags": flags} if flags else {})
 
 
-def _stream(about: Mapping[object, object], entry: Mapping[object, object]) -> dict[str, Any]:
+def _stream(about: Mapping[object, object], entry: Mapping[str, object]) -> dict[str, Any]:
     told = {"unit": entry["u"], "trust": about.get("trust", "gateway-witnessed")}
     told |= {str(name): entry[name] for name in ("model", "corr", "cal", "agg") if name in entry}
     return told | {str(name): about[name] for name in ("place", "time") if name in about}
-
-
-def _number(value: Value) -> int | float:
-    """The shortest decimal of the quotient is the exact one: integers have 32 bits."""
-    power: int = 10 ** abs(value.scale)
-    return value.integer / power if value.scale > 0 else value.integer * power
-
-
-def _json(told: object) -> str:
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
 def _lines(rows: Iterable[Sequence[object]]) -> bytes:
@@ -136,7 +124,7 @@ def _csv_lines(row: HubRow) -> Iterator[list[object]]:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else _json(value)
+    return value if isinstance(value, str) else as_json(value)
 
 
 def _senml(rows: Sequence[HubRow], first: bool) -> bytes:
@@ -145,8 +133,8 @@ def _senml(rows: Sequence[HubRow], first: bool) -> bytes:
     for row in rows:
         seconds = row.utc_ms / 1000 if row.utc_ms % 1000 else row.utc_ms // 1000
         for value in row.values:
-            record = {"n": f"{row.node}:{value.channel}", "u": value.unit, "t": seconds, "v": _number(value)}
-            records.append(_json(record | ({"flag": value.flag} if value.flag != 1 else {})))
+            record = {"n": f"{row.node}:{value.channel}", "u": value.unit, "t": seconds, "v": number(value)}
+            records.append(as_json(record | ({"flag": value.flag} if value.flag != 1 else {})))
     return (("" if first else ",\n") + ",\n".join(records)).encode()
 
 

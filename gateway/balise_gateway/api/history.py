@@ -14,15 +14,15 @@ from balise_gateway.journal import bodies, tables
 from balise_gateway.journal.tables import HOME_LOG
 from balise_gateway.logbook import spans
 from balise_gateway.logbook.logs import Log
-from balise_gateway.logbook.rows import HubRow, Value, rows_of
+from balise_gateway.logbook.rows import HubRow, Value, channels_of, of_readings, rows_of
 from balise_gateway.nodes import dating
 from balise_gateway.nodes.boots import Boot
-from balise_gateway.nodes.manifests import Columns, Manifests, columns_of
+from balise_gateway.nodes.manifests import Manifests, columns_of
 from balise_gateway.quality import aggregates
 from balise_gateway.quality.aggregates import Window
 from balise_gateway.quality.series import Series
 from balise_wire import cbor
-from balise_wire.items import Readings
+from balise_wire.items import Anchor, Readings
 
 DAY_MS = 86_400_000
 PENDING = 1 << 62  # the seq of a row that is in no envelope yet
@@ -44,6 +44,7 @@ class History:
     def __init__(self, db: sqlite3.Connection, view: View, kid_of: Mapping[str, bytes], now_utc_ms: int | None) -> None:
         self._db, self._view, self._kid_of, self._now_utc_ms = db, view, kid_of, now_utc_ms
         self._manifests = Manifests()
+        self._mark, self._waiting = (-1, -1), list[HubRow]()
         self._narrowed: dict[int, tuple[Mapping[object, object], Mapping[object, object] | None]] = {}
 
     def rows(self, question: Question) -> Iterator[HubRow]:
@@ -94,31 +95,38 @@ class History:
                     yield row
         yield from self._pending()
 
-    def _pending(self) -> Iterator[HubRow]:
-        """Rows that are committed and not in the home log yet."""
-        where = "entry > ? AND kind = ? ORDER BY entry"
+    def _pending(self) -> list[HubRow]:
+        """Rows that are committed and not in the home log yet; read again when there are others."""
         cursor = Log.read(self._db, HOME_LOG).cursor
+        mark = (cursor, tables.count(self._db, "next_entry"))
+        if mark != self._mark:
+            self._mark, self._waiting = mark, list(self._read_pending(cursor))
+        return self._waiting
+
+    def _read_pending(self, cursor: int) -> Iterator[HubRow]:
+        """Dated as the home log will date them."""
+        where = "entry > ? AND kind = ? ORDER BY entry"
         for entry in tables.ENTRY.read(self._db, where, (cursor, Readings.kind)):
             columns, item = self._manifests.of_digest(self._db, entry[4]), bodies.unpacked(entry[3], entry[7])
-            if columns is None or not isinstance(item, Readings):
+            about = None if columns is None else cbor.decode(columns.packed)
+            if columns is None or not isinstance(about, dict) or not isinstance(item, Readings):
                 continue
-            ticks = self._in_utc(entry[1], entry[2], item, columns.tick_ms)
-            if ticks is not None:
-                yield from _rows(item, ticks, columns, entry[0])
+            anchor = None if item.boot is None else self._anchor(entry[1], entry[2])
+            ticks = dating.in_utc(item, anchor, columns.tick_ms)
+            shown = item if ticks is None else Readings(item.manifest, None, ticks, item.columns, item.flags)
+            rows = of_readings(shown, about, [] if anchor is None else [anchor], PENDING + entry[0], 0)
+            yield from (row for row in rows if isinstance(row, HubRow) and row.values)
 
-    def _in_utc(self, kid: bytes, number: int, item: Readings, tick_ms: int) -> list[int] | None:
-        if item.boot is None:
-            return item.times
+    def _anchor(self, kid: bytes, number: int) -> Anchor | None:
         row = tables.BOOT.one(self._db, "node = ? AND boot = ?", (kid, number))
-        anchor = None if row is None else Boot.of_row(row).anchor
-        return None if anchor is None else [dating.utc_ticks(tick, anchor, tick_ms) for tick in item.times]
+        return None if row is None else Boot.of_row(row).anchor
 
     def _told(self, row: HubRow, question: Question) -> HubRow | None:
         """The row as this reader may see it; None: not at all, or nothing of it is wanted."""
         about = self._about(row)
         if about is None:
             return None
-        names = {str(entry["n"]) for entry in _channels(about) if question.wants(row.node, str(entry["n"]))}
+        names = {str(entry["n"]) for entry in channels_of(about) if question.wants(row.node, str(entry["n"]))}
         values = tuple(value for value in row.values if value.channel in names)
         return replace(row, values=values, about=about) if values else None
 
@@ -142,7 +150,7 @@ class History:
         """The windows of these rows, node by node."""
         groups: dict[tuple[str, tuple[tuple[str, int, str], ...]], list[HubRow]] = {}
         for row in rows:
-            shape = tuple((str(e["n"]), int(str(e["s"])), str(e["u"])) for e in _channels(row.about))
+            shape = tuple((str(e["n"]), int(str(e["s"])), str(e["u"])) for e in channels_of(row.about))
             groups.setdefault((row.node, shape), []).append(row)
         for (_, shape), found in sorted(groups.items()):
             found.sort(key=_order)
@@ -161,7 +169,7 @@ def _coarse(rows: Sequence[HubRow], shape: Sequence[tuple[str, int, str]], windo
     series = Series(tuple(names), tuple(scale for _, scale, _ in shape), times, columns, flags)
     window = Window(window.window_s, aggregates.usual_period_ms(times, window.window_s))
     columns_of_windows = [{one.start_ms: one for one in found} for found in aggregates.windows_of(series, window)]
-    channels = aggregates.coarse_channels(_channels(rows[0].about), window.window_s)
+    channels = aggregates.coarse_channels(channels_of(rows[0].about), window.window_s)
     about = {**rows[0].about, "channels": channels}
     for index, start_ms in enumerate(sorted({at for column in columns_of_windows for at in column})):
         values = tuple(
@@ -171,26 +179,6 @@ def _coarse(rows: Sequence[HubRow], shape: Sequence[tuple[str, int, str]], windo
         )
         if values:
             yield HubRow(rows[0].seq, index, rows[0].node, start_ms, None, values, about)
-
-
-def _rows(item: Readings, ticks: Sequence[int], columns: Columns, entry: int) -> Iterator[HubRow]:
-    about = cbor.decode(columns.packed)
-    if not isinstance(about, dict):
-        return
-    flags = {(column, row): flag for column, pairs in item.flags.items() for row, flag in pairs}
-    heads = list(zip(columns.names, columns.units, columns.scales, item.columns, strict=True))
-    for row, tick in enumerate(ticks):
-        values = tuple(
-            Value(name, unit, integer, scale, flags.get((number, row), 1))
-            for number, (name, unit, scale, column) in enumerate(heads)
-            if (integer := column[row]) is not None
-        )
-        yield HubRow(PENDING + entry, row, str(about["node"]), tick * columns.tick_ms, None, values, about)
-
-
-def _channels(about: Mapping[object, object]) -> list[Mapping[object, object]]:
-    found = about.get("channels", [])
-    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
 def _order(row: HubRow) -> tuple[int, str, int, int]:

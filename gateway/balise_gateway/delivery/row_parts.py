@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from balise_gateway.logbook.rows import HubRow, Value
+from balise_gateway.logbook.rows import HubRow, Value, channels_of
 from balise_wire.channels import Channel, channel, names
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,9 +40,7 @@ def iso(utc_ms: int) -> str:
 
 def meaning(row: HubRow, value: Value) -> Mapping[str, object]:
     """What the manifest says of this value's channel: model, cal, corr, agg."""
-    told = row.about.get("channels")
-    entries = [entry for entry in told if isinstance(entry, dict)] if isinstance(told, list) else []
-    return next((entry for entry in entries if entry.get("n") == value.channel), NOTHING)
+    return next((entry for entry in channels_of(row.about) if entry.get("n") == value.channel), NOTHING)
 
 
 def agg(row: HubRow, value: Value) -> Mapping[str, object]:

@@ -23,7 +23,7 @@ from balise_gateway.logbook import logs
 from balise_gateway.logbook.logs import ANCHORED, BETWEEN, NO_ANCHOR, Log
 from balise_gateway.logbook.spans import Spans
 from balise_gateway.nodes import dating
-from balise_gateway.nodes.boots import DATED_MS, Boot
+from balise_gateway.nodes.boots import Boot
 from balise_gateway.nodes.manifests import Columns, Manifests
 from balise_gateway.quality import hourly
 from balise_wire import cbor
@@ -205,18 +205,14 @@ class _Envelope:
         return self._log.domain(self._db, kid, number), item.times
 
     def _in_utc(self, kid: bytes, number: int, item: Readings, tick_ms: int) -> list[int] | None:
-        """The UTC ticks of these rows; None while their boot has no anchor that is good enough to stand for itself."""
+        """As `dating.in_utc`, by what is known of their boot."""
         if item.boot is None:
             return item.times
         boot = self._boots.get((kid, number))
         if boot is None:
             row = tables.BOOT.one(self._db, "node = ? AND boot = ?", (kid, number))
             boot = self._boots[kid, number] = Boot(kid, number) if row is None else Boot.of_row(row)
-        if boot.anchor is not None and boot.anchor.uncertainty_ms <= DATED_MS:
-            ticks = [dating.utc_ticks(tick, boot.anchor, tick_ms) for tick in item.times]
-            if min(ticks) >= 0:
-                return ticks
-        return None
+        return dating.in_utc(item, boot.anchor, tick_ms)
 
     def _numbered(self, groups: Iterable[_Group], form: str) -> tuple[list[Packed], list[Packed]]:
         manifests, readings = [], []

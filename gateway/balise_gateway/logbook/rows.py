@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from balise_gateway.journal import tables
 from balise_gateway.nodes.boots import Boot
@@ -83,16 +84,17 @@ def rows_of(db: sqlite3.Connection, log: int, seq: int, cose: bytes) -> list[Hub
     for item in items:
         if isinstance(item, Readings):
             about = told.get(item.manifest) or _manifest(db, log, item.manifest)
-            rows += _of_readings(item, about, _anchors(db, log, item, anchors), seq, len(rows))
+            rows += of_readings(item, about, _anchors(db, log, item, anchors), seq, len(rows))
     return [row for row in rows if isinstance(row, Undated) or row.values]
 
 
-def _of_readings(
+def of_readings(
     item: Readings, about: Mapping[object, object] | None, anchors: list[Anchor], seq: int, first: int
 ) -> list[HubRow | Undated]:
+    """The rows of one item, also those without a value; `first` is the index of its first, `about` its manifest."""
     if about is None:
         return [Undated(seq, first + row, "its manifest is not in the journal") for row in range(len(item.times))]
-    heads = [(str(entry["n"]), str(entry["u"]), int(str(entry["s"]))) for entry in _channels(about)]
+    heads = [(str(entry["n"]), str(entry["u"]), int(str(entry["s"]))) for entry in channels_of(about)]
     flags = {(column, row): flag for column, pairs in item.flags.items() for row, flag in pairs}
     rows: list[HubRow | Undated] = []
     for row, ticks in enumerate(item.times):
@@ -141,6 +143,7 @@ def _anchors(db: sqlite3.Connection, log: int, item: Readings, told: list[Anchor
     return mine if anchor is None else [*mine, anchor]
 
 
-def _channels(about: Mapping[object, object]) -> list[Mapping[str, object]]:
+def channels_of(about: Mapping[object, object]) -> list[dict[Any, Any]]:
+    """The channels of a manifest's map."""
     found = about.get("channels", [])
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []

@@ -8,8 +8,8 @@ Leaves to `closing.py` which rows and logs it is for.
 import sqlite3
 
 from balise_gateway.journal import tables
-from balise_gateway.nodes.boots import Boot
-from balise_wire.items import Anchor
+from balise_gateway.nodes.boots import DATED_MS, Boot
+from balise_wire.items import Anchor, Readings
 
 BETWEEN_SOURCE = "between"
 EARLIEST_UTC_MS = 1_514_764_800_000  # 2018-01-01: no node of this kind ran before
@@ -19,6 +19,16 @@ _NEIGHBOURS = 64  # boots looked at on either side
 def utc_ticks(ticks: int, anchor: Anchor, tick_ms: int) -> int:
     """The UTC tick nearest to a tick of the anchor's boot."""
     return (ticks * tick_ms - anchor.boot_ms + anchor.utc_ms + tick_ms // 2) // tick_ms
+
+
+def in_utc(item: Readings, anchor: Anchor | None, tick_ms: int) -> list[int] | None:
+    """The UTC ticks of these rows; None while their boot has no anchor that is good enough to stand for itself."""
+    if item.boot is None:
+        return item.times
+    if anchor is None or anchor.uncertainty_ms > DATED_MS:
+        return None
+    ticks = [utc_ticks(tick, anchor, tick_ms) for tick in item.times]
+    return ticks if min(ticks) >= 0 else None
 
 
 def bracket(db: sqlite3.Connection, boot: Boot, latest_utc_ms: int | None) -> Anchor | None:
