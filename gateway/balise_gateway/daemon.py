@@ -270,8 +270,7 @@ class _Parts:
             newest = settings.order == "fresh_first"
             freight = freight_of(hub, settings.log, self.journal, origin, clock, newest_first=newest)
             gate = Gate(freight, settings, self.standings, self.journal, clock)
-            meter = Meter(self.link, self.journal, clock, self.zone)
-            self.uplinks.append(Uplink(settings, hub, gate, edge.dice, meter=meter))
+            self.uplinks.append(Uplink(settings, hub, gate, edge.dice, meter=meters()))
 
 
 @dataclass(frozen=True)

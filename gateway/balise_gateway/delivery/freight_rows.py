@@ -16,8 +16,8 @@ from balise_gateway.journal import Journal, tables
 from balise_gateway.log import event
 from balise_gateway.logbook.logs import Log
 from balise_gateway.logbook.rows import HubRow, Undated, rows_of
+from balise_gateway.quality import FAIL
 
-FAIL = 4
 LIVE_MS = 900_000  # older than that is past, for a hub that only shows what is now
 OUT_OF_ORDER = "older than what this hub has of the node: it takes each series in order only"
 MAX_PARKED = 10_000  # rows of one log; the oldest beyond are given up and counted
@@ -172,7 +172,6 @@ class Rows:
                 db.execute(
                     "DELETE FROM parked_row WHERE log = ? AND seq = ? AND row = ?", (self._log, row.seq, row.index)
                 )
-        self._pass(db, rows)
 
     def _pass(self, db: sqlite3.Connection, rows: Sequence[HubRow]) -> None:
         """The position goes on behind these rows, unless they are second tries."""

@@ -47,8 +47,8 @@ def envelopes(db: sqlite3.Connection, from_ms: int, to_ms: int) -> Iterator[tupl
 
 
 def fill(db: sqlite3.Connection) -> int:
-    """Makes the spans of home envelopes that have none; returns how many envelopes those were."""
-    where = "log = ? AND seq NOT IN (SELECT seq FROM span) ORDER BY seq"
+    """Makes the spans of home envelopes with rows that have none; returns how many envelopes those were."""
+    where = "log = ? AND rows > 0 AND seq NOT IN (SELECT seq FROM span) ORDER BY seq"
     seqs = [seq for (seq,) in db.execute(f"SELECT seq FROM envelope WHERE {where}", (HOME_LOG,))]
     for seq in seqs:
         row = tables.ENVELOPE.one(db, "log = ? AND seq = ?", (HOME_LOG, seq))
