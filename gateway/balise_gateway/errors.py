@@ -17,6 +17,11 @@ Exception
       HubRefused           some of a batch was refused, each with its reason
       HubDenied            this gateway may not, or nothing is there: the host must do something
       HubUntrusted         an answer that is not signed by this hub for this request
+    BadgeError             badges: the text says which card, place, list or file, and what to try
+      CardLost             the card went away before the work on it was done
+      CardRefused          the chip, or the reader, does not do that
+      PaperError           a table, list, agreement or bill that does not hold; the reason has a name
+      ConnectorError       the place's own software did not take it: `retry` says whether later may help
 """
 
 from collections.abc import Mapping
@@ -95,3 +100,31 @@ class AccessError(GatewayError):
 
 class InstallError(GatewayError):
     """A step of the installation that could not be taken; the text names it."""
+
+
+class BadgeError(GatewayError):
+    """Anything about badges that did not work."""
+
+
+class CardLost(BadgeError):
+    """The card went away before the work on it was done: lay it down again."""
+
+
+class CardRefused(BadgeError):
+    """The chip, or the reader, does not do that."""
+
+
+class PaperError(BadgeError):
+    """A signed paper (table, list, agreement, bill) that does not hold. `reason` is short, to count by."""
+
+    def __init__(self, reason: str, what: str) -> None:
+        super().__init__(f"{reason}: {what}")
+        self.reason = reason
+
+
+class ConnectorError(BadgeError):
+    """The place's own software did not take it."""
+
+    def __init__(self, what: str, *, retry: bool) -> None:
+        super().__init__(what)
+        self.retry = retry

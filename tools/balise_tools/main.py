@@ -15,6 +15,7 @@ SUB_COMMANDS = (
     # name, module with `app`, extra that it needs ("" = none)
     ("wire", "balise_tools.wire", ""),
     ("gateway", "balise_tools.gateway", "gateway"),
+    ("badge", "balise_tools.badge", "badge"),
     ("sim", "balise_tools.sim", "sim"),
 )
 

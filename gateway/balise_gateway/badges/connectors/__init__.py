@@ -1,0 +1,78 @@
+"""The place's own software: where its members' credit is, and who wants to know of their visits.
+
+The contract `Connector`.
+
+A kind is a module with two names: `Settings`, a frozen dataclass of its configuration keys (secrets with
+`field(repr=False)`), and
+`Connector`, made with `Connector(settings, transport)` where `transport` is httpx's, or None. A connector knows its
+home's members
+only; it never sees a UID, and of visits elsewhere it sees days and half-days, not times.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What a member has left, in half-days, as of `utc_s`."""
+
+    half_days: int
+    utc_s: int
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Half-days that a member has used on one day at one place.
+
+    `key` names it for ever: later figures replace earlier ones.
+    """
+
+    key: str
+    member: str
+    client: str
+    host: str
+    day: str  # ISO 8601
+    half_days: int
+
+
+@dataclass(frozen=True)
+class Tapped:
+    """A card was shown here.
+
+    `tag` is a keyed pseudonym of the card, the same each time; `verdict` is a State of `showing.py`.
+    """
+
+    tag: str
+    utc_s: int | None
+    reader: str
+    verdict: str
+    direction: str
+
+
+class Connector(Protocol):
+    """Another program of the place.
+
+    Five methods; a constructor that only builds. Each raises ConnectorError (errors.py).
+    """
+
+    async def balance(self, member: str) -> Balance | None:
+        """What this member has left; None when the program does not say."""
+        ...
+
+    async def record(self, usages: Sequence[Usage]) -> dict[str, str]:
+        """Makes these known, however often they are told; returns what was refused, each key with its reason."""
+        ...
+
+    async def tapped(self, tap: Tapped) -> None:
+        """A card was shown; for programs that want to know at once. Most do nothing."""
+        ...
+
+    def status(self) -> dict[str, object]:
+        """`kind`, `state` ("up", or what is wrong and what to try), `where`; no secret."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of connections. May be called twice."""
+        ...

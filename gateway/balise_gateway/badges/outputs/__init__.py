@@ -1,0 +1,29 @@
+"""What people at the door see and hear. The contract `Output`, and one module per kind, found by its name.
+
+A kind is a module with two names: `Settings`, a frozen dataclass of its configuration keys, and `Output`, made with
+`Output(settings)`.
+It imports heavy libraries when it shows something first, not before, and raises MissingExtra with the extra's name.
+"""
+
+from typing import Protocol
+
+from balise_gateway.badges.showing import Showing
+
+
+class Output(Protocol):
+    """A screen, a light, a sound, a door. Three methods; a constructor that only builds."""
+
+    def show(self, showing: Showing) -> None:
+        """Shows this from now on; returns at once, so that no verdict waits for a display.
+
+        Never raises for a device.
+        """
+        ...
+
+    def status(self) -> dict[str, object]:
+        """`kind`, `state` ("up", or what is wrong and what to try)."""
+        ...
+
+    def close(self) -> None:
+        """Leaves the device in its safe state: dark, silent, as the door is without power. May be called twice."""
+        ...
