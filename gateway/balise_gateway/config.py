@@ -13,6 +13,8 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from balise_gateway import hubs, ingests, plugins, settings, sources
+from balise_gateway.badges import connectors, outputs, readers
+from balise_gateway.badges.settings import BadgeSettings
 from balise_gateway.errors import ConfigError
 from balise_gateway.grants.blur import Place
 from balise_gateway.grants.grant import Grant
@@ -28,7 +30,8 @@ from balise_gateway.sources import SourceSettings
 from balise_wire.frames import FrameKeys
 
 NODE_URN = "urn:dev:"  # RFC 9039
-_SECTIONS = ("gateway", "quality", "ingest", "source", "node", "limit", "correction", "hub", "link", "page")
+_SECTIONS = ("gateway", "quality", "ingest", "source", "node", "limit", "correction", "hub", "link", "page", "badge")
+_BADGE_PARTS = (("reader", readers), ("output", outputs), ("connector", connectors))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +125,10 @@ class Config:
     link: LinkSettings = field(default_factory=LinkSettings)
     grants: Mapping[int, Grant] = field(default_factory=dict)  # by log; a log without one gets nothing
     sources: tuple[SourceSettings, ...] = ()
+    badge: BadgeSettings | None = None
+    readers: tuple[Any, ...] = ()
+    outputs: tuple[Any, ...] = ()
+    connectors: tuple[Any, ...] = ()
 
 
 def load(path: Path) -> Config:
@@ -142,7 +149,7 @@ def parse(text: str, path: Path) -> Config:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: not TOML: {error}") from error
-    settings.refuse_unknown(table, list(_SECTIONS), "top level", file)
+    settings.refuse_unknown(table, [*_SECTIONS, *(name for name, _ in _BADGE_PARTS)], "top level", file)
     if "gateway" not in table:
         raise ConfigError(f'{file}: the section [gateway] is missing; it needs data_dir = "..."')
     gateway = settings.build(GatewaySettings, table["gateway"], "gateway", file)
@@ -161,6 +168,7 @@ def parse(text: str, path: Path) -> Config:
         page=settings.build(PageSettings, table["page"], "page", file) if "page" in table else None,
         link=settings.build(LinkSettings, table.get("link", {}), "link", file),
         sources=tuple(_plugged(table, "source", sources, file)),
+        **_badge_parts(table, path.parent, file),
     )
     _check_whole(config)
     grants = {
@@ -169,6 +177,20 @@ def parse(text: str, path: Path) -> Config:
         if granted[number] is not None
     }
     return replace(config, grants=grants)
+
+
+def _badge_parts(table: dict[str, Any], folder: Path, file: str) -> dict[str, Any]:
+    """[badge], and what only makes sense with it."""
+    found: dict[str, Any] = {
+        f"{section}s": tuple(_with_files(each, folder) for each in _plugged(table, section, package, file))
+        for section, package in _BADGE_PARTS
+    }
+    if "badge" in table:
+        return {**found, "badge": _with_files(settings.build(BadgeSettings, table["badge"], "badge", file), folder)}
+    for section, _ in _BADGE_PARTS:
+        if found[f"{section}s"]:
+            raise ConfigError(f'{file}: [[{section}]] without [badge]; add it, with place = "your.domain"')
+    return found
 
 
 def key_table() -> dict[str, list[KeyDoc]]:
@@ -181,8 +203,10 @@ def key_table() -> dict[str, list[KeyDoc]]:
         "page": settings.keys_of(PageSettings),
         "link": settings.keys_of(LinkSettings),
         "hub.grant": settings.keys_of(Grant),
+        "badge": settings.keys_of(BadgeSettings),
     }
-    for section, package in (("ingest", ingests), ("source", sources), ("correction", models), ("hub", hubs)):
+    plugged = (("ingest", ingests), ("source", sources), ("correction", models), ("hub", hubs), *_BADGE_PARTS)
+    for section, package in plugged:
         for kind in plugins.kinds(package):
             said = plugins.load(package, kind).Settings
             table[f"{section} {kind}"] = settings.keys_of(said)
@@ -226,7 +250,7 @@ def _plugged(table: dict[str, Any], section: str, package: ModuleType, file: str
 
 
 def _check_whole(config: Config) -> None:
-    if not config.ingests:
+    if not config.ingests and config.badge is None:
         raise ConfigError(f'{config.file}: no [[ingest]]: nothing could arrive; try kind = "mqtt_listener"')
     _refuse_twice(config, "node", "name", [node.name for node in config.nodes])
     _refuse_twice(config, "node", "key", [FrameKeys(node.key).kid for node in config.nodes])

@@ -19,6 +19,7 @@ __all__ = [
     "Source",
     "Unknown",
     "Visit",
+    "VisitMapping",
     "unpack_item",
 ]
 
@@ -96,6 +97,12 @@ class Visit(_OfMap):
     """Kind 4: a badge visit record."""
 
     kind = 4
+
+
+class VisitMapping(_OfMap):
+    """Kind 8: what was found out later about badge visits of this log."""
+
+    kind = 8
 
 
 class Receipt(_OfMap):
@@ -193,6 +200,10 @@ def _visit(members: list[object]) -> Visit:
     return Visit(checks.mapping(members[1], "visit"))
 
 
+def _visit_mapping(members: list[object]) -> VisitMapping:
+    return VisitMapping(checks.mapping(members[1], "mapping of visits"))
+
+
 def _receipt(members: list[object]) -> Receipt:
     return Receipt(checks.mapping(members[1], "receipt"))
 
@@ -214,4 +225,5 @@ _UNPACK = (  # by kind: members of the array, and who unpacks it; kind 0 has no 
     (2, _receipt),
     (2, _source),
     (2, _carried),
+    (2, _visit_mapping),
 )
