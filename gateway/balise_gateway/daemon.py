@@ -19,7 +19,7 @@ from balise_gateway.api.access import Access
 from balise_gateway.api.tally import Tally
 from balise_gateway.arrival.intake import Intake
 from balise_gateway.clock import Clock, GuidedClock, known_utc_ms
-from balise_gateway.config import Config, GatewaySettings
+from balise_gateway.config import Config
 from balise_gateway.delivery.uplink import Uplink, freight_of
 from balise_gateway.errors import ConfigError, JournalError, JournalUnavailable
 from balise_gateway.grants.desk import standings_of
@@ -253,7 +253,7 @@ class _Parts:
         self.closer = Closer(self.journal, self.signer, clock, self.standings)
         self.access = Access(config.gateway.data_dir, asyncio.get_running_loop().time)
         self.tally: Tally = before.parts.tally if before else Tally(self.journal, clock)
-        self.keeper = Keeper(self.journal, clock, _bounds(config.gateway), self.all_logs[1:], origin)
+        self.keeper = Keeper(self.journal, clock, _bounds(config), self.all_logs[1:], origin)
         kept = before.parts.link if before and before.config.link == config.link else None
         self.link: Link = kept or Link(config.link, edge.ask_metered)
         self.retired: list[retired.Retired] = before.parts.retired if before else retired.of(config.gateway.data_dir)
@@ -334,8 +334,10 @@ async def _close_periodically(
         await asyncio.sleep(period_s)
 
 
-def _bounds(settings: GatewaySettings) -> Bounds:
-    return Bounds(settings.max_journal_bytes, settings.keep_days, settings.keep_sent_days)
+def _bounds(config: Config) -> Bounds:
+    kept, badge = config.gateway, config.badge
+    taps_days = None if badge is None else badge.keep_taps_days
+    return Bounds(kept.max_journal_bytes, kept.keep_days, kept.keep_sent_days, taps_days)
 
 
 def _journal_state(intake: Intake) -> Mapping[str, object]:

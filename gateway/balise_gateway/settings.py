@@ -215,7 +215,7 @@ def _default_text(f: "dataclasses.Field[Any]") -> str:
     if f.default == "":
         return "empty"
     if isinstance(f.default, tuple):
-        return ", ".join(f.default)
+        return ", ".join(f.default) or "empty"
     return "unset" if f.default is None else str(f.default).lower() if isinstance(f.default, bool) else str(f.default)
 
 

@@ -164,11 +164,28 @@ def _description(facts: Facts) -> tuple[str, str]:
     days_fr, days_en = _days(grant)
     french, english = _PURPOSE_WORDS[grant.purpose]
     place_fr, place_en = _PLACES[grant.place]
+    visits_fr, visits_en = _visits(grant)
+    if not grant.channels:
+        return (
+            f"{facts.hub} reçoit{visits_fr}, {late[0]}{days_fr} ; pour {french} ; licence {grant.licence}.",
+            f"{facts.hub} gets{visits_en}, {late[1]}{days_en}; for {english}; licence {grant.licence}.",
+        )
     return (
         f"{facts.hub} reçoit {', '.join(grant.channels)} de {', '.join(grant.nodes)}, {indoor[0]}, {fine[0]}, "
-        f"{late[0]}{days_fr} ; {place_fr} ; pour {french} ; licence {grant.licence}.",
+        f"{late[0]}{days_fr} ; {place_fr} ;{visits_fr and visits_fr + ' ;'} pour {french} ; licence {grant.licence}.",
         f"{facts.hub} gets {', '.join(grant.channels)} of {', '.join(grant.nodes)}, {indoor[1]}, {fine[1]}, "
-        f"{late[1]}{days_en}; {place_en}; for {english}; licence {grant.licence}.",
+        f"{late[1]}{days_en}; {place_en};{visits_en and visits_en + ';'} for {english}; licence {grant.licence}.",
+    )
+
+
+def _visits(grant: Grant) -> tuple[str, str]:
+    """Whose badge visits leave; nothing where none do."""
+    if not grant.visits:
+        return "", ""
+    homes = ", ".join(grant.visits)
+    return (
+        f" les passages de badges, avec leurs heures et sous pseudonyme, des membres de : {homes}",
+        f" badge visits, with their times and under pseudonyms, of the members of: {homes}",
     )
 
 

@@ -34,6 +34,7 @@ LICENCES = (  # SPDX identifiers of licences for data (spdx.org/licenses), and L
     "CDLA-Sharing-1.0",
     "LicenseRef-no-reuse",  # for this recipient and this purpose only
 )
+_NEWER = "visits"  # a key that the first grants did not have
 Purpose = Literal["public-information", "research", "public-policy", "education", "personal", "service"]
 
 
@@ -46,6 +47,9 @@ class Grant:
     indoor: Annotated[bool, Key("also what is not said to be outdoors: people's lives can be read from it")] = False
     resolution_s: Annotated[int, Key("one row for so many seconds; 0: as they were measured", least=0, most=86_400)]
     delay_s: Annotated[float, Key("how long rows stay here before they leave", least=0, most=31_622_400)] = 0
+    visits: Annotated[
+        tuple[str, ...], Key("which badge visits leave, by the home of the visitor: places, or patterns")
+    ] = ()
     place: Annotated[
         Literal["none", "commune", "1km", "300m", "exact"], Key("how precisely it is said where the nodes are")
     ] = "commune"
@@ -61,7 +65,7 @@ class Grant:
             return f"licence = {self.licence!r}; choose one of: {', '.join(LICENCES)}"
         if self.first_day and self.last_day and self.first_day > self.last_day:
             return f"last_day = {self.last_day} is before first_day = {self.first_day}; exchange them"
-        if not self.channels:
+        if not self.channels and not self.visits:
             return 'channels is empty: name some, or "*" for all; without [hub.grant] nothing leaves at all'
         return None
 
@@ -79,6 +83,7 @@ class Grant:
         return (
             (set(old.channels) <= set(self.channels) or "*" in self.channels)
             and (set(old.nodes) <= set(self.nodes) or "*" in self.nodes)
+            and (set(old.visits) <= set(self.visits) or "*" in self.visits)
             and self.indoor >= old.indoor
             and self.delay_s <= old.delay_s
             and self.resolution_s in (0, old.resolution_s)
@@ -89,10 +94,12 @@ class Grant:
         )
 
     def terms(self) -> dict[str, object]:
-        """All that it says, in plain values."""
+        """All that it says, in plain values. Of visits only where some leave: older grants have the same digest."""
         told: dict[str, object] = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
+            if field.name == _NEWER and not value:
+                continue
             value = list(value) if isinstance(value, tuple) else value
             value = int(value) if isinstance(value, float) and value.is_integer() else value  # CBOR without floats
             told[field.name] = value if isinstance(value, (str, int, list, type(None))) else str(value)
@@ -105,7 +112,7 @@ class Grant:
 
 def of_terms(terms: Mapping[str, object]) -> Grant | None:
     """The grant that says this; None when it was written by another version of this program."""
-    if set(terms) != {field.name for field in dataclasses.fields(Grant)}:
+    if set(terms) | {_NEWER} != {field.name for field in dataclasses.fields(Grant)}:
         return None
     found = {name: tuple(value) if isinstance(value, list) else value for name, value in terms.items()}
     days = {name: _day(terms[name]) for name in ("first_day", "last_day")}

@@ -19,11 +19,12 @@ from balise_gateway.grants.grant import Grant
 from balise_gateway.nodes.manifests import ARRIVAL, Columns, columns_of
 from balise_gateway.quality import aggregates
 from balise_wire import cbor
-from balise_wire.items import Item, Loss
+from balise_wire.items import Anchor, Item, Loss, Visit, VisitMapping
 
 PLACE_CHANNELS = ("latitude", "longitude", "altitude")  # a place in the form of readings
 _MANIFEST_KEYS = ("node", "tick_ms", "trust")
 _CHANNEL_KEYS = ("n", "u", "s", "r", "model", "cal", "corr", "agg")
+_MS_PER_S = 1_000
 ENTRY = "entry"  # the gateway's own losses; entries are counted over all nodes, so their numbers stay
 _LOSSES = ("rows", "frame", "frames")  # what nodes lose
 _REASONS = (  # in the words of our firmware and of the gateway; any other could say anything
@@ -177,7 +178,9 @@ class Granted:
         return after and (self._end_ms is None or utc_ms < self._end_ms)
 
     def other(self, kid: bytes, item: Item) -> Item | None:
-        """Losses, without the words and numbers that a node chose; no other kind can be narrowed yet."""
+        """Losses, without the words and numbers that a node chose; and what this gateway says of badge visits."""
+        if not kid and not isinstance(item, Loss):
+            return item if self._grants_own(item) else None
         if not isinstance(item, Loss):
             return None
         if not kid:
@@ -189,6 +192,17 @@ class Granted:
         if item.what not in _LOSSES:
             return Loss(site.name, ENTRY if item.what == ENTRY else _SOMETHING, 0, 0, reason)
         return Loss(site.name, item.what, item.first, item.last, reason)
+
+    def _grants_own(self, item: Item) -> bool:
+        """Visits by their home and, where days or pauses count, by their time; anchors of the clock they need."""
+        if isinstance(item, Anchor):
+            return bool(self.grant.visits)
+        if not isinstance(item, (Visit, VisitMapping)) or not _matches(str(item.map.get("home")), self.grant.visits):
+            return False
+        utc_s = item.map.get("t")
+        if isinstance(item, VisitMapping) or not self.timed:
+            return True
+        return isinstance(utc_s, int) and self.allows(utc_s * _MS_PER_S)
 
     def _indoor(self, kid: bytes, place: object) -> bool | None:
         """Whether a node is indoors: if either the configuration or its manifest says so; None if neither says."""

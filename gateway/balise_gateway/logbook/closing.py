@@ -28,9 +28,10 @@ from balise_gateway.nodes.manifests import Columns, Manifests
 from balise_gateway.quality import hourly
 from balise_wire import cbor
 from balise_wire.envelope import Signer, sign_envelope
-from balise_wire.items import Anchor, Loss, Manifest, Readings
+from balise_wire.items import Anchor, Loss, Manifest, Readings, Visit, VisitMapping
 
 Packed = list[object]
+_OF_VISITS = (Visit.kind, VisitMapping.kind, Anchor.kind)  # anchors of the gateway's own clock, which only visits need
 
 MAX_ENTRIES, MAX_ROWS, MAX_BODY_BYTES = 4_096, 4_096, 256 * 1024  # in one envelope: a hub must be able to take it
 
@@ -118,16 +119,23 @@ def _needs_clock(view: View) -> bool:
 
 
 def _some_entries(db: sqlite3.Connection, cursor: int, newest: int) -> list[Row]:
-    """The next entries up to `newest`, as many as one envelope should hold."""
+    """The next entries up to `newest`, as many as one envelope should hold.
+
+    Visits have envelopes of their own, because they are forgotten sooner than all else (`keeping.py`).
+    """
     found: list[Row] = []
     rows = size = 0
     where = f"entry > ? AND entry <= ? ORDER BY entry LIMIT {MAX_ENTRIES}"
     for entry in tables.ENTRY.read(db, where, (cursor, newest)):
         rows, size = rows + entry[6], size + len(entry[7])
-        if found and (rows > MAX_ROWS or size > MAX_BODY_BYTES):
+        if found and (rows > MAX_ROWS or size > MAX_BODY_BYTES or _of_visits(entry) != _of_visits(found[0])):
             break
         found.append(entry)
     return found
+
+
+def _of_visits(entry: Row) -> bool:
+    return entry[1] == logs.OWN and entry[3] in _OF_VISITS
 
 
 class _Envelope:
@@ -160,6 +168,8 @@ class _Envelope:
             shown = self._view.other(entry[1], item)
             if shown is not None:
                 others.append(shown.pack())
+        if entries and _of_visits(entries[0]):
+            return [*self._source(), *others] if others else []
         for due in self._waiting.due(self._in_utc, MAX_ROWS):
             self._gather(due.kid, None, due.readings, due.seen)
         others += [loss.pack() for loss in self._waiting.losses]

@@ -26,7 +26,11 @@ LOW_MARK_PCT = 90  # of the size: so that room is made seldom, and told in few l
 SETTLED_MS = 6 * 3_600_000  # a clock that was set less long ago drops nothing for its age
 AGE_LOOK_MS = 86_400_000
 _MS_PER_DAY = 86_400_000
-_FOR_SIZE, _FOR_AGE = "to stay within max_journal_bytes", "older than keep_days"
+_FOR_SIZE, _FOR_AGE, _TAPS_OVER = (
+    "to stay within max_journal_bytes",
+    "older than keep_days",
+    "visits older than keep_taps_days",
+)
 _KEPT = "its leaf hash is kept"
 
 _HELD = """(seq < :hub_next OR EXISTS (SELECT 1 FROM held WHERE held.log = envelope.log
@@ -44,6 +48,7 @@ class Bounds:
     max_bytes: int
     keep_days: float | None
     keep_sent_days: float | None
+    keep_taps_days: float | None = None
 
 
 class Keeper:
@@ -100,6 +105,11 @@ class Keeper:
             db.execute("DELETE FROM refused WHERE arrived_utc_ms < ?", (before_ms,))
             for (log,) in db.execute("SELECT log FROM log ORDER BY log").fetchall():
                 if self._drop(db, [(log, seq) for seq in _begun_before(db, log, before_ms)], _FOR_AGE):
+                    return True
+        if self._bounds.keep_taps_days is not None:
+            before_ms = now_utc_ms - round(self._bounds.keep_taps_days * _MS_PER_DAY)
+            for (log,) in db.execute("SELECT log FROM log ORDER BY log").fetchall():
+                if self._drop(db, _visits_before(db, log, before_ms), _TAPS_OVER):
                     return True
         self._look_at_ms = self._clock.boot_ms() + AGE_LOOK_MS
         return False
@@ -204,6 +214,23 @@ def _begun_before(db: sqlite3.Connection, log: int, made_before_ms: int) -> list
     """The envelopes at this log's beginning that are older than that; never the last one."""
     query = f"SELECT seq, made_utc_ms FROM envelope WHERE {_NOT_LAST}"
     return _old(db.execute(f"{query} ORDER BY seq LIMIT {CHUNK}", (log,)).fetchall(), made_before_ms)
+
+
+def _visits_before(db: sqlite3.Connection, log: int, made_before_ms: int) -> list[Name]:
+    """Envelopes of visits that are older than that; each envelope is looked into once.
+
+    Also the last one of a hub's log: a partner who sends nobody any more has nothing to remember.
+    """
+    mark = f"visits kept from {log}"
+    query = "SELECT seq, made_utc_ms FROM envelope WHERE log = ?1 AND seq >= ?2"
+    query += f" AND {_NOT_LAST} ORDER BY seq" if log == HOME_LOG else " ORDER BY seq"
+    old = _old(db.execute(f"{query} LIMIT {CHUNK}", (log, tables.count(db, mark))).fetchall(), made_before_ms)
+    if not old:
+        return []
+    tables.COUNTER.put(db, [(mark, old[-1] + 1)])
+    envelopes = tables.ENVELOPE.read(db, "log = ? AND seq BETWEEN ? AND ?", (log, old[0], old[-1]))
+    found = [(log, row[1]) for row in envelopes if logs.holds_visit(row[5])]
+    return found or _visits_before(db, log, made_before_ms)
 
 
 def _old(rows: Sequence[tuple[int, int | None]], made_before_ms: int | None) -> list[int]:

@@ -15,9 +15,10 @@ from balise_gateway.journal.tables import HOME_LOG, Row
 from balise_gateway.nodes.boots import Boot
 from balise_wire import cbor
 from balise_wire.envelope import read_envelope
-from balise_wire.items import Loss, Visit
+from balise_wire.items import Item, Loss, Visit, VisitMapping
 from balise_wire.log import leaf_hash
 
+OWN = b""  # the "node" of what the gateway itself says
 NO_ANCHOR, BETWEEN, ANCHORED = 0, 1, 2  # what a log has been told about the time of a domain
 RESTORED = "restored"  # the counter of how often this journal was put back from a backup
 NEW_AFTER_RESTORE = 1 << 20  # the first number of a log that is new in a restored journal: it may have been used before
@@ -133,7 +134,7 @@ def to_send(
     batch: list[Stored] = []
     size = 0
     for seq, cose in _lacking(db, log, held, newest_first):
-        if seq in parked or (visits_only and not _holds_visit(cose)):
+        if seq in parked or (visits_only and not holds_visit(cose)):
             continue
         size += len(cose)
         if batch and (size > limit_bytes or len(batch) >= limit_count):
@@ -151,9 +152,9 @@ def _lacking(db: sqlite3.Connection, log: int, held: Holding, newest_first: bool
             yield row[1], row[5]
 
 
-def _holds_visit(cose: bytes) -> bool:
-    """Somebody stood at a door."""
-    return any(isinstance(item, Visit) for item in read_envelope(cose).items)
+def holds_visit(cose: bytes) -> bool:
+    """Somebody stood at a door, or it is said who it was."""
+    return any(isinstance(item, (Visit, VisitMapping)) for item in read_envelope(cose).items)
 
 
 def _gaps(held: Holding, end: int) -> Iterator[tuple[int, int]]:
@@ -230,8 +231,19 @@ def _first_lacking(db: sqlite3.Connection, state: Log, held: Holding) -> int:
 
 def tell(db: sqlite3.Connection, loss: Loss, logs: Iterable[int]) -> None:
     """A loss item of the gateway's own, for each of these logs."""
+    _put(db, [(loss, log) for log in logs])
+
+
+def say(db: sqlite3.Connection, items: Iterable[Item]) -> None:
+    """Items of the gateway's own, for every log; each log shows what its grant lets through."""
+    _put(db, [(item, None) for item in items])
+
+
+def _put(db: sqlite3.Connection, items: Sequence[tuple[Item, int | None]]) -> None:
     first = max(1, tables.count(db, "next_entry"))
-    body = cbor.encode(loss.pack())
-    rows = [(first + number, b"", 0, Loss.kind, None, log, 0, body) for number, log in enumerate(logs)]
+    rows = [
+        (first + number, OWN, 0, item.kind, None, log, 0, cbor.encode(item.pack()))
+        for number, (item, log) in enumerate(items)
+    ]
     tables.ENTRY.put(db, rows)
     tables.COUNTER.put(db, [("next_entry", first + len(rows))])
