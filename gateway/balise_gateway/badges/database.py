@@ -1,0 +1,67 @@
+"""The badges' SQLite files: opened with the right to read for their owner only, of a known schema, safe at a power cut.
+
+Promises that a file of another program or of a newer Balise is not touched. Leaves tables to their modules: each gives
+its steps, of which number N brings schema N-1 to N.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from balise_gateway.errors import BadgeError
+
+APPLICATION_ID = 0x42414C42  # "BALB"
+_MODE = 0o600
+
+
+def open_database(path: Path, steps: Sequence[str]) -> sqlite3.Connection:
+    """The file, made or brought to the newest schema. Raises BadgeError with what to try."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, _MODE))
+        db = sqlite3.connect(path, isolation_level=None)
+    except (OSError, sqlite3.Error) as error:
+        raise BadgeError(f"{path}: cannot be opened ({error}); is the folder there, and yours?") from error
+    try:
+        _prepare(db, path, steps)
+    except sqlite3.Error as error:
+        db.close()
+        raise BadgeError(f"{path}: {error}; set it aside and restore it from a backup") from error
+    except BadgeError:
+        db.close()
+        raise
+    return db
+
+
+@contextlib.contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """All of it is on disk afterwards, or nothing. Raises BadgeError. Never await inside."""
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        yield db
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise BadgeError(f"nothing was written: {error}; check the disk") from error
+    finally:
+        if db.in_transaction:
+            with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                db.execute("ROLLBACK")
+
+
+def _prepare(db: sqlite3.Connection, path: Path, steps: Sequence[str]) -> None:
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA secure_delete = ON")  # what is forgotten is gone from the file too
+    db.execute("PRAGMA busy_timeout = 5000")  # a command may read or write beside the gateway
+    (made_by,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if made_by != APPLICATION_ID and tables:
+        raise BadgeError(f"{path}: not a file of Balise's badges; name another data_dir, or move it away")
+    if version > len(steps):
+        raise BadgeError(f"{path}: of a newer Balise (schema {version}, this is {len(steps)}); update this one")
+    if version < len(steps):
+        marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {len(steps)};"
+        db.executescript(f"BEGIN IMMEDIATE; {' '.join(steps[version:])} {marks} COMMIT;")
