@@ -1,4 +1,4 @@
-"""Writes frames.json, items.json, columns.json, cbor.json and log.json of this folder, with fixed test keys.
+"""Writes frames, items, columns, cbor, log and cards (each .json) of this folder, with fixed test keys.
 
 Promises independence: bytes come from cbor2, `cryptography` and a few naive lines, never from balise_wire, so that the
 files test it. `python wire/vectors/make.py` writes them, with `--check` it compares. Leaves batches.json alone: that
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cbor2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from make_cards import cards
 from make_frames import Case, dumps, frames
 
 HERE = Path(__file__).parent
@@ -305,7 +306,7 @@ def checkpoint(root: bytes, size: int) -> Case:
 
 def files() -> dict[str, str]:
     """What each file must hold."""
-    made = {"frames": frames(), "items": items(), "columns": columns(), "cbor": cbor(), "log": log()}
+    made = {"frames": frames(), "items": items(), "columns": columns(), "cbor": cbor(), "log": log(), "cards": cards()}
     return {f"{stem}.json": json.dumps(content, indent=1, ensure_ascii=False) + "\n" for stem, content in made.items()}
 
 
