@@ -1,0 +1,190 @@
+"""The lists that a home makes of its cards, one for each host (wire/BADGES.md section 8).
+
+Promises that numbers only rise, that a list which follows another says all that has changed since, and that what
+cannot be said as a change is said by a whole list. Next year's pseudonyms are in it from December on, last year's until
+the end of January (visits that come late). Leaves the cards to the register, and the way to the host to others.
+"""
+
+import datetime
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from balise_gateway.badges.federation.store import open_store, writing
+from balise_gateway.errors import PaperError
+from balise_wire.card_list import CardList, Entry, seal_list
+from balise_wire.errors import WireError
+from balise_wire.places import Place, PlaceKeys, Table, number_token, uid_card_token
+
+FILE_NAME = "lists_made.db"
+LOOK_S, REDATE_S = 60, 3_600  # how often the register is looked through, and an unchanged list dated anew
+CARDS_A_MESSAGE = 4_000  # 50 bytes each: far below the largest signed message (1 MiB)
+STEP = 1_000  # numbers between two lists, for the parts of the second
+_NEXT_YEAR_FROM_MONTH, _LAST_YEAR_TO_MONTH = 12, 1
+_REVOKED = 0  # stands where the year is
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS head (
+  host TEXT PRIMARY KEY, number INTEGER NOT NULL, whole_from INTEGER NOT NULL, utc_s INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS said (
+  host TEXT NOT NULL, token BLOB NOT NULL, year INTEGER NOT NULL, who BLOB, credit INTEGER, client TEXT,
+  reason INTEGER, number INTEGER NOT NULL, PRIMARY KEY (host, token, year)) STRICT, WITHOUT ROWID;
+"""
+
+Said = tuple[bytes | None, int | None, str | None, int | None]  # who, credit, client, reason
+
+
+@dataclass(frozen=True)
+class Card:
+    """One card of our register. `uid_token` is `PlaceKeys.uid_token` of its UID, where that is known."""
+
+    number: str
+    member: str
+    uid_token: bytes | None = None
+    client: str = ""
+    credit: int | None = None
+
+
+class Register(Protocol):
+    """Our own cards. Neither method waits."""
+
+    def active(self) -> Iterable[Card]:
+        """The cards that count."""
+        ...
+
+    def revoked(self) -> Iterable[tuple[Card, int]]:
+        """The cards that count no more, with a reason of `card_list.REASONS`."""
+        ...
+
+
+class HomeLists:
+    """What this home tells its hosts. `table` gives the table as it is now."""
+
+    def __init__(
+        self, data_dir: Path, place: str, keys: PlaceKeys, register: Register, table: Callable[[], Table | None]
+    ) -> None:
+        self._place, self._keys, self._register, self._table = place, keys, register, table
+        self._db = open_store(data_dir / FILE_NAME, _SCHEMA)
+        self._looked_s: dict[str, int] = {}
+
+    def close(self) -> None:
+        self._db.close()
+
+    def hosts(self) -> list[str]:
+        """The places that get a list."""
+        table = self._table()
+        return [place.id for place in table.places if place.id != self._place] if table else []
+
+    def message(self, host: str, base: int, utc_s: int, zone: ZoneInfo) -> bytes:
+        """What follows list `base`, or the whole list: signed messages one after the other; empty: nothing new.
+
+        Raises PaperError when the table does not name this host.
+        """
+        other = self._host(host)
+        pair_key = self._keys.pair_key(self._place, host, other.box)
+        self._look(host, pair_key, utc_s, zone)
+        number, whole_from, dated_s = self._head(host)
+        if base == number:
+            return b""
+        issued = base and base % STEP == 0 and whole_from <= base < number
+        return b"".join(self._sealed(host, base if issued else 0, pair_key, (number, dated_s)))
+
+    def look_again(self) -> None:
+        """The register has changed: the next list says so, however soon it is asked for."""
+        self._looked_s.clear()
+
+    def _host(self, host: str) -> Place:
+        table = self._table()
+        found = table.by_id.get(host) if table else None
+        if found is None or host == self._place:
+            raise PaperError("unknown place", f"the table of places has no host {host[:80]!r}; bring its newest one")
+        return found
+
+    def _look(self, host: str, pair_key: bytes, utc_s: int, zone: ZoneInfo) -> None:
+        """Makes a new list when something has changed, or when the newest is old."""
+        if 0 <= utc_s - self._looked_s.get(host, -LOOK_S) < LOOK_S:
+            return
+        number, whole_from, dated_s = self._head(host)
+        wanted = self._wanted(host, pair_key, years_at(utc_s, zone))
+        held = self._held(host)
+        changed = {key: said for key, said in wanted.items() if held.get(key) != said}
+        dropped = held.keys() - wanted.keys()
+        if changed or dropped or number == 0 or utc_s - dated_s >= REDATE_S:
+            new = number + STEP
+            whole = number == 0 or any(_is_silent(key, wanted, utc_s, zone) for key in dropped)
+            with writing(self._db) as db:
+                _put(db, host, changed, new)
+                db.executemany("DELETE FROM said WHERE host = ? AND token = ? AND year = ?", [(host, *k) for k in dropped])
+                head = (host, new, new if whole else whole_from, utc_s)
+                db.execute("INSERT OR REPLACE INTO head VALUES (?, ?, ?, ?)", head)
+        self._looked_s[host] = utc_s
+
+    def _head(self, host: str) -> tuple[int, int, int]:
+        row = self._db.execute("SELECT number, whole_from, utc_s FROM head WHERE host = ?", (host,)).fetchone()
+        return tuple(row) if row else (0, 0, 0)
+
+    def _held(self, host: str) -> dict[tuple[bytes, int], Said]:
+        rows = self._db.execute("SELECT token, year, who, credit, client, reason FROM said WHERE host = ?", (host,))
+        return {(token, year): (who, credit, client, reason) for token, year, who, credit, client, reason in rows}
+
+    def _wanted(self, host: str, pair_key: bytes, years: list[int]) -> dict[tuple[bytes, int], Said]:
+        wanted: dict[tuple[bytes, int], Said] = {}
+        for card, reason in self._register.revoked():
+            wanted |= {(token, _REVOKED): (None, None, None, reason) for token in _tokens(card, pair_key)}
+        whos: dict[tuple[str, int], bytes] = {}
+        for card in self._register.active():
+            for token in _tokens(card, pair_key):
+                wanted.pop((token, _REVOKED), None)  # a UID that was given out again
+                for year in years:
+                    key = (card.member, year)
+                    who = whos.get(key) or whos.setdefault(key, self._keys.who(card.member, host, year))
+                    wanted[(token, year)] = (who, card.credit, card.client or None, None)
+        return wanted
+
+    def _sealed(self, host: str, base: int, pair_key: bytes, head: tuple[int, int]) -> Iterator[bytes]:
+        """The messages that lead from `base` to the newest list; all but the last have numbers between the two."""
+        number, utc_s = head
+        query = "SELECT token, year, who, credit, client, reason FROM said WHERE host = ? AND number > ?"
+        rows = self._db.execute(query, (host, base)).fetchall()
+        parts = [rows[at : at + CARDS_A_MESSAGE] for at in range(0, len(rows), CARDS_A_MESSAGE)] or [[]]
+        if len(parts) >= STEP:
+            raise PaperError("too large", f"{len(rows)} cards for {host}: at most {STEP * CARDS_A_MESSAGE}")
+        for at, part in enumerate(parts, 1):
+            own = number - len(parts) + at
+            entries = tuple(Entry(t, year, who, credit, client) for t, year, who, credit, client, why in part if not why)
+            gone = {token: why for token, _, _, _, _, why in part if why}
+            cards = CardList(self._place, host, own, base, utc_s, self._keys.scan_key, entries, gone)
+            try:
+                yield seal_list(self._keys.signer, pair_key, cards)
+            except WireError as error:
+                raise PaperError(error.reason, f"list for {host}: {error.detail}") from error
+            base = own
+
+
+def years_at(utc_s: int, zone: ZoneInfo) -> list[int]:
+    """The years whose pseudonyms a list of this moment holds."""
+    day = datetime.datetime.fromtimestamp(utc_s, zone).date()
+    last = [day.year - 1] if day.month <= _LAST_YEAR_TO_MONTH else []
+    following = [day.year + 1] if day.month >= _NEXT_YEAR_FROM_MONTH else []
+    return [*last, day.year, *following]
+
+
+def _is_silent(key: tuple[bytes, int], wanted: Mapping[tuple[bytes, int], Said], utc_s: int, zone: ZoneInfo) -> bool:
+    """Whether a host that gets changes only would never hear that this is gone."""
+    token, year = key
+    if year == _REVOKED:
+        return not any((token, each) in wanted for each in years_at(utc_s, zone))
+    return (token, _REVOKED) not in wanted and year >= years_at(utc_s, zone)[0]
+
+
+def _put(db: sqlite3.Connection, host: str, changed: Mapping[tuple[bytes, int], Said], number: int) -> None:
+    rows = [(host, *key, *said, number) for key, said in changed.items()]
+    db.executemany("INSERT OR REPLACE INTO said VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _tokens(card: Card, pair_key: bytes) -> list[bytes]:
+    tokens = [number_token(pair_key, card.number)] if card.number else []
+    return tokens if card.uid_token is None else [*tokens, uid_card_token(pair_key, card.uid_token)]
