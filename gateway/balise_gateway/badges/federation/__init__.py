@@ -1,4 +1,4 @@
-"""What places tell each other, without a centre: the table of places, lists of cards, visits, and SUN messages to check.
+"""What places tell each other, without a centre: the table of places, lists of cards, visits, SUN messages.
 
 `table_cache` keeps the signed table; `home_lists` makes a home's lists and `lists` keeps those of others; `exchange`
 takes partners' visits; `sun_service` asks a home about a message of its chip; `suspects` finds cards at two places at

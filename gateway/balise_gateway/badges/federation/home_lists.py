@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from balise_gateway.badges.federation.store import open_store, writing
+from balise_gateway.badges.database import open_database, transaction
 from balise_gateway.errors import PaperError
 from balise_wire.card_list import CardList, Entry, seal_list
 from balise_wire.errors import WireError
@@ -26,13 +26,15 @@ STEP = 1_000  # numbers between two lists, for the parts of the second
 _NEXT_YEAR_FROM_MONTH, _LAST_YEAR_TO_MONTH = 12, 1
 _REVOKED = 0  # stands where the year is
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS head (
-  host TEXT PRIMARY KEY, number INTEGER NOT NULL, whole_from INTEGER NOT NULL, utc_s INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS said (
-  host TEXT NOT NULL, token BLOB NOT NULL, year INTEGER NOT NULL, who BLOB, credit INTEGER, client TEXT,
-  reason INTEGER, number INTEGER NOT NULL, PRIMARY KEY (host, token, year)) STRICT, WITHOUT ROWID;
-"""
+_STEPS = (
+    """
+    CREATE TABLE head (
+      host TEXT PRIMARY KEY, number INTEGER NOT NULL, whole_from INTEGER NOT NULL, utc_s INTEGER NOT NULL) STRICT;
+    CREATE TABLE said (
+      host TEXT NOT NULL, token BLOB NOT NULL, year INTEGER NOT NULL, who BLOB, credit INTEGER, client TEXT,
+      reason INTEGER, number INTEGER NOT NULL, PRIMARY KEY (host, token, year)) STRICT, WITHOUT ROWID;
+    """,
+)
 
 Said = tuple[bytes | None, int | None, str | None, int | None]  # who, credit, client, reason
 
@@ -64,10 +66,18 @@ class HomeLists:
     """What this home tells its hosts. `table` gives the table as it is now."""
 
     def __init__(
-        self, data_dir: Path, place: str, keys: PlaceKeys, register: Register, table: Callable[[], Table | None]
+        self,
+        data_dir: Path,
+        place: str,
+        keys: PlaceKeys,
+        register: Register,
+        table: Callable[[], Table | None],
+        *,
+        cards_a_message: int = CARDS_A_MESSAGE,
     ) -> None:
         self._place, self._keys, self._register, self._table = place, keys, register, table
-        self._db = open_store(data_dir / FILE_NAME, _SCHEMA)
+        self._db = open_database(data_dir / FILE_NAME, _STEPS)
+        self._cards_a_message = cards_a_message
         self._looked_s: dict[str, int] = {}
 
     def close(self) -> None:
@@ -115,9 +125,10 @@ class HomeLists:
         if changed or dropped or number == 0 or utc_s - dated_s >= REDATE_S:
             new = number + STEP
             whole = number == 0 or any(_is_silent(key, wanted, utc_s, zone) for key in dropped)
-            with writing(self._db) as db:
+            with transaction(self._db) as db:
                 _put(db, host, changed, new)
-                db.executemany("DELETE FROM said WHERE host = ? AND token = ? AND year = ?", [(host, *k) for k in dropped])
+                gone = [(host, *key) for key in dropped]
+                db.executemany("DELETE FROM said WHERE host = ? AND token = ? AND year = ?", gone)
                 head = (host, new, new if whole else whole_from, utc_s)
                 db.execute("INSERT OR REPLACE INTO head VALUES (?, ?, ?, ?)", head)
         self._looked_s[host] = utc_s
@@ -149,13 +160,14 @@ class HomeLists:
         number, utc_s = head
         query = "SELECT token, year, who, credit, client, reason FROM said WHERE host = ? AND number > ?"
         rows = self._db.execute(query, (host, base)).fetchall()
-        parts = [rows[at : at + CARDS_A_MESSAGE] for at in range(0, len(rows), CARDS_A_MESSAGE)] or [[]]
+        size = self._cards_a_message
+        parts = [rows[at : at + size] for at in range(0, len(rows), size)] or [[]]
         if len(parts) >= STEP:
-            raise PaperError("too large", f"{len(rows)} cards for {host}: at most {STEP * CARDS_A_MESSAGE}")
+            raise PaperError("too large", f"{len(rows)} cards for {host}: at most {STEP * size}")
         for at, part in enumerate(parts, 1):
             own = number - len(parts) + at
-            entries = tuple(Entry(t, year, who, credit, client) for t, year, who, credit, client, why in part if not why)
-            gone = {token: why for token, _, _, _, _, why in part if why}
+            entries = tuple(Entry(*row[:5]) for row in part if not row[5])
+            gone = {token: why for token, *_, why in part if why}
             cards = CardList(self._place, host, own, base, utc_s, self._keys.scan_key, entries, gone)
             try:
                 yield seal_list(self._keys.signer, pair_key, cards)

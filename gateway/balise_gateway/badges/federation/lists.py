@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from balise_gateway.badges.federation.store import open_store, writing
+from balise_gateway.badges.database import open_database, transaction
 from balise_gateway.errors import PaperError
 from balise_gateway.log import event
 from balise_wire.card_list import REASONS, CardList, open_list, peek_list
@@ -22,18 +22,20 @@ from balise_wire.visits import place_of
 FILE_NAME = "lists.db"
 DAY_S, YEAR_S = 86_400, 31_557_600
 _EPOCH_YEAR = 1970
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS list (
-  home TEXT PRIMARY KEY, number INTEGER NOT NULL, utc_s INTEGER NOT NULL, scan_key BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS card (
-  home TEXT NOT NULL, token BLOB NOT NULL, year INTEGER NOT NULL, who BLOB NOT NULL, credit INTEGER, client TEXT,
-  PRIMARY KEY (home, token, year)) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS gone (
-  home TEXT NOT NULL, token BLOB NOT NULL, reason INTEGER NOT NULL,
-  PRIMARY KEY (home, token)) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS refused (
-  home TEXT NOT NULL, reason TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (home, reason)) STRICT, WITHOUT ROWID;
-"""
+_STEPS = (
+    """
+    CREATE TABLE list (
+      home TEXT PRIMARY KEY, number INTEGER NOT NULL, utc_s INTEGER NOT NULL, scan_key BLOB NOT NULL) STRICT;
+    CREATE TABLE card (
+      home TEXT NOT NULL, token BLOB NOT NULL, year INTEGER NOT NULL, who BLOB NOT NULL, credit INTEGER, client TEXT,
+      PRIMARY KEY (home, token, year)) STRICT, WITHOUT ROWID;
+    CREATE TABLE gone (
+      home TEXT NOT NULL, token BLOB NOT NULL, reason INTEGER NOT NULL,
+      PRIMARY KEY (home, token)) STRICT, WITHOUT ROWID;
+    CREATE TABLE refused (
+      home TEXT NOT NULL, reason TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (home, reason)) STRICT, WITHOUT ROWID;
+    """,
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class CardLists:
 
     def __init__(self, data_dir: Path, place: str, keys: PlaceKeys, table: Callable[[], Table | None]) -> None:
         self._place, self._keys, self._table = place, keys, table
-        self._db = open_store(data_dir / FILE_NAME, _SCHEMA)
+        self._db = open_database(data_dir / FILE_NAME, _STEPS)
         self._pair_keys: dict[tuple[str, bytes], bytes] = {}
         self._scan_keys: dict[str, bytes] = dict(self._db.execute("SELECT home, scan_key FROM list"))
 
@@ -94,13 +96,14 @@ class CardLists:
         """Takes one list, or several that follow each other; False when all of them are held. Raises PaperError."""
         home = ""
         try:
-            with writing(self._db):
+            with transaction(self._db):
                 news = False
                 for message in split_sequence(data):
                     home, host, *_ = peek_list(message)
                     news = self._take_one(message, home, host, now_utc_s) or news
         except WireError as error:
-            raise self._counted(home, PaperError(error.reason, f"list of {home or 'nobody'}: {error.detail}")) from error
+            refusal = PaperError(error.reason, f"list of {home or 'nobody'}: {error.detail}")
+            raise self._counted(home, refusal) from error
         except PaperError as error:
             raise self._counted(home, error) from error
         finally:
@@ -111,7 +114,7 @@ class CardLists:
 
     def ages(self, now_utc_s: int | None, stale_s: float) -> list[dict[str, object]]:
         """Each home of the table, or with a list: number, date, age, whether it is old, what was refused."""
-        rows = {home: (number, utc_s) for home, number, utc_s in self._db.execute("SELECT home, number, utc_s FROM list")}
+        rows = {home: told for home, *told in self._db.execute("SELECT home, number, utc_s FROM list")}
         counts: dict[str, dict[str, int]] = {}
         for home, reason, n in self._db.execute("SELECT home, reason, n FROM refused"):
             counts.setdefault(home, {})[reason] = n
@@ -119,7 +122,7 @@ class CardLists:
         homes = {place.id for place in table.places} - {self._place} if table else set()
         told: list[dict[str, object]] = []
         for home in sorted(homes | rows.keys() | (counts.keys() - {""})):
-            number, utc_s = rows.get(home, (0, None))
+            number, utc_s = rows.get(home, [0, None])
             age_s = None if utc_s is None or now_utc_s is None else max(0, now_utc_s - utc_s)
             row = {"home": home, "number": number, "utc_s": utc_s, "age_s": age_s, "refused": counts.get(home, {})}
             told.append(row | {"stale": age_s is None or age_s > stale_s})
@@ -214,5 +217,3 @@ def checked_host(value: str) -> str:
         return place_of(value, "host")
     except WireError as error:
         raise PaperError(error.reason, error.detail) from error
-
-

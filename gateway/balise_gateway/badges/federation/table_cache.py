@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from balise_gateway.badges.federation.store import replace_file
+from balise_gateway.badges.federation.files import replace_file
 from balise_gateway.errors import BadgeError, PaperError
 from balise_gateway.log import event
 from balise_wire.errors import WireError
@@ -71,7 +71,7 @@ class TableCache:
         """What the table says of a place."""
         return self.table.by_id.get(name) if self.table else None
 
-    def bytes(self) -> bytes:
+    def signed(self) -> bytes:
         """The table as it was signed; empty when there is none."""
         return self._data
 

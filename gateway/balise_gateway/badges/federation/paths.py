@@ -1,0 +1,75 @@
+"""What a place's gateway answers to other places over HTTP, below `/badge/v1`.
+
+Promises that a wrong question gets a status and one line of JSON that says what is wrong, and that no list is told that
+is not sealed. Leaves deciding to the modules that are asked.
+"""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from balise_gateway.badges.federation.home_lists import HomeLists
+from balise_gateway.badges.federation.lists import checked_host
+from balise_gateway.badges.federation.table_cache import TableCache
+from balise_gateway.errors import PaperError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+COSE, SEQUENCE = "application/cose", "application/cose-seq"
+MAX_NUMBER_CHARS = 18
+
+
+def list_routes(lists: HomeLists, now_utc_s: Callable[[], int | None], zone: ZoneInfo) -> "list[Route]":
+    """`GET /badge/v1/lists/<host>?from=N`: 200 with signed messages, 204 when there is nothing newer."""
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    async def told(request: "Request") -> Response:
+        text = request.query_params.get("from", "0")
+        if not text.isascii() or not text.isdigit() or len(text) > MAX_NUMBER_CHARS:
+            return refused(400, "malformed", "from: the number of a list, or 0 for the whole list")
+        now_s = now_utc_s()
+        if now_s is None:
+            return refused(503, "the clock is not known", "this place does not know the time yet; try again later")
+        try:
+            data = lists.message(checked_host(request.path_params["host"]), int(text), now_s, zone)
+        except PaperError as error:
+            return refused(404 if error.reason == "unknown place" else 400, error.reason, str(error))
+        return Response(data, 200 if data else 204, media_type=SEQUENCE)
+
+    return [Route("/badge/v1/lists/{host}", told)]
+
+
+def table_route(table: TableCache) -> "Route":
+    """`GET /badge/v1/table`: the table as this place holds it; it proves itself, whoever hands it on."""
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    async def told(_request: "Request") -> Response:
+        data = table.signed()
+        return Response(data, media_type=COSE) if data else refused(404, "none", "no table of places here yet")
+
+    return Route("/badge/v1/table", told)
+
+
+def refused(status: int, reason: str, detail: str) -> "Response":
+    """An answer that says no, and why."""
+    from starlette.responses import Response
+
+    return Response(json.dumps({"error": reason, "detail": detail}), status, media_type="application/json")
+
+
+async def bounded(request: "Request", most_bytes: int) -> bytes:
+    """The body; one that is too large is cut, and still too large."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most_bytes:
+            break
+    return bytes(body)
+
+

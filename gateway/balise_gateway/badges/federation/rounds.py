@@ -1,0 +1,81 @@
+"""Asking the others in time: the table from its keeper, each home's list from the home.
+
+Promises that who does not answer holds up nobody else, that what is held stays, and that a gap is closed by asking for
+the whole list once. Leaves what is taken to `table_cache.py` and `lists.py`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+from balise_gateway.badges.federation.lists import CardLists
+from balise_gateway.badges.federation.table_cache import TableCache
+from balise_gateway.badges.settings import BadgeSettings
+from balise_gateway.delivery.http_hub import Answer, Http
+from balise_gateway.errors import BadgeError, HubError, PaperError
+from balise_gateway.log import event
+
+TIMEOUT_S = 30.0
+NOTHING_NEW = 204
+
+
+class Rounds:
+    """One round asks everybody once. `now_utc_s` gives None while the time is not known."""
+
+    def __init__(
+        self,
+        settings: BadgeSettings,
+        table: TableCache,
+        lists: CardLists,
+        now_utc_s: Callable[[], int | None],
+        transport: Any = None,
+    ) -> None:
+        self._settings, self._table, self._lists, self._now_utc_s = settings, table, lists, now_utc_s
+        self._http = Http(transport, TIMEOUT_S, "places with badges")
+        self.away: dict[str, str] = {}  # who did not answer, or not well, and what was said
+
+    async def once(self) -> None:
+        """The table, then each list. Never raises for what others do."""
+        if self._settings.table_url:
+            await self._asked("table", self._fetch_table)
+        table = self._table.table
+        places = [place for place in table.places if place.lists and place.id != self._settings.place] if table else []
+        for place in places:
+            await self._asked(place.id, lambda place=place: self._fetch_list(place.id, place.lists))
+        known = {"table", *(place.id for place in places)}
+        self.away = {name: why for name, why in self.away.items() if name in known}
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def _asked(self, name: str, fetch: Callable[[], Any]) -> None:
+        try:
+            await fetch()
+        except (HubError, BadgeError) as error:
+            if self.away.get(name) != str(error):
+                event("place did not answer well", place=name, why=error)
+            self.away[name] = str(error)
+        else:
+            self.away.pop(name, None)
+
+    async def _fetch_table(self) -> None:
+        answer = await self._http.ask("GET", self._settings.table_url, {})
+        self._table.take(answer.body)
+        now_s = self._now_utc_s()
+        if now_s is not None:
+            self._table.note_checked(now_s)
+
+    async def _fetch_list(self, home: str, url: str) -> None:
+        answer = await self._list(url, self._lists.number_of(home))
+        if answer.status == NOTHING_NEW:
+            return
+        try:
+            self._lists.take(answer.body, self._now_utc_s())
+        except PaperError as error:
+            if error.reason != "gap":
+                raise
+            self._lists.take((await self._list(url, 0)).body, self._now_utc_s())
+
+    async def _list(self, url: str, base: int) -> Answer:
+        address = f"{url.rstrip('/')}/{quote(self._settings.place)}?from={base}"
+        return await self._http.ask("GET", address, {}, ok=(200, NOTHING_NEW))

@@ -1,0 +1,249 @@
+"""Lists of cards, from a home's register to a host's answer, with real files and seals."""
+
+import datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from balise_gateway.badges.federation.home_lists import CARDS_A_MESSAGE, LOOK_S, REDATE_S, STEP, Card, HomeLists
+from balise_gateway.badges.federation.lists import DAY_S, FILE_NAME, CardLists
+from balise_gateway.errors import PaperError
+from balise_wire.card_list import ENDED, LOST, open_list, peek_list
+from balise_wire.cose import kid_of
+from balise_wire.envelope import split_sequence
+from gateway.badges.federation.places import HOME, HOST, KEYS, NOW_S, PARIS, THIRD, Cards, cache
+
+UID = bytes.fromhex("04a1b2c3d4e5f6")
+ONE = Card("0000000001", "anne", KEYS[HOME].uid_token(UID), "metropole", 7)
+TWO = Card("0000000002", "bob")
+LATER_S = NOW_S + LOOK_S
+
+
+class Pair:
+    """A home and a host, each with its own folder."""
+
+    def __init__(self, folder: Path, *cards: Card, cards_a_message: int = CARDS_A_MESSAGE) -> None:
+        self.register = Cards(*cards)
+        self.table = cache(folder / "table")
+        self.folder = folder
+        parts = (folder / "home", HOME, KEYS[HOME], self.register, lambda: self.table.table)
+        self.home = HomeLists(*parts, cards_a_message=cards_a_message)
+        self.host = self.opened()
+
+    def opened(self) -> CardLists:
+        return CardLists(self.folder / "host", HOST, KEYS[HOST], lambda: self.table.table)
+
+    def message(self, base: int, utc_s: int) -> bytes:
+        return self.home.message(HOST, base, utc_s, PARIS)
+
+    def sync(self, utc_s: int) -> bool:
+        data = self.message(self.host.number_of(HOME), utc_s)
+        return bool(data) and self.host.take(data, utc_s)
+
+
+def refusal(host: CardLists, data: bytes, utc_s: int = NOW_S) -> str:
+    with pytest.raises(PaperError) as refused:
+        host.take(data, utc_s)
+    return refused.value.reason
+
+
+def utc_s(year: int, month: int, day: int) -> int:
+    return int(datetime.datetime(year, month, day, 12, tzinfo=PARIS).timestamp())
+
+
+def test_a_card_is_found_by_its_number_and_by_its_uid(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE, TWO)
+    assert pair.sync(NOW_S)
+    found = pair.host.by_number(HOME, ONE.number)
+    assert found is not None
+    assert found.who == {2026: KEYS[HOME].who("anne", HOST, 2026)}
+    assert (found.credit, found.client, found.revoked, found.list_utc_s) == (7, "metropole", "", NOW_S)
+    by_uid = pair.host.by_uid(UID)
+    assert by_uid is not None
+    assert by_uid.who == found.who
+    assert pair.host.by_number(HOME, "0000000003") is None
+    assert pair.host.by_number("nobody.example", ONE.number) is None
+    assert pair.host.by_uid(bytes(7)) is None
+
+
+def test_what_changes_is_told_as_a_change_and_survives_a_restart(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE, TWO, *(Card(f"00000000{at}", f"m{at}") for at in range(10, 40)))
+    pair.sync(NOW_S)
+    pair.register.cards[0] = Card(ONE.number, ONE.member, ONE.uid_token, ONE.client, 3)
+    pair.register.revoke(TWO.number, LOST)
+    change = pair.message(STEP, LATER_S)
+    assert len(change) < len(pair.message(0, LATER_S))
+    assert peek_list(change)[2:4] == (2 * STEP, STEP)
+    assert pair.host.take(change, LATER_S)
+    pair.host.close()
+    again = pair.opened()
+    found, gone = again.by_number(HOME, ONE.number), again.by_number(HOME, TWO.number)
+    assert found is not None
+    assert found.credit == 3
+    assert gone is not None
+    assert (gone.revoked, gone.who) == ("lost", {})
+
+
+def test_a_revoked_card_that_is_given_out_again_counts_again(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, TWO)
+    pair.sync(NOW_S)
+    pair.register.revoke(TWO.number, ENDED)
+    pair.sync(LATER_S)
+    pair.register.gone.clear()
+    pair.register.cards.append(TWO)
+    pair.sync(LATER_S + LOOK_S)
+    found = pair.host.by_number(HOME, TWO.number)
+    assert found is not None
+    assert not found.revoked
+
+
+def test_a_card_that_was_erased_is_forgotten_by_a_whole_list(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE, TWO)
+    pair.sync(NOW_S)
+    pair.register.cards.remove(TWO)
+    data = pair.message(STEP, LATER_S)
+    assert peek_list(data)[3] == 0
+    pair.host.take(data, LATER_S)
+    assert pair.host.by_number(HOME, TWO.number) is None
+
+
+def test_a_list_that_has_not_changed_is_dated_anew_but_not_each_time(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE)
+    pair.sync(NOW_S)
+    assert pair.message(STEP, LATER_S) == b""
+    assert pair.sync(NOW_S + REDATE_S)
+    assert pair.host.list_utc_s(HOME) == NOW_S + REDATE_S
+    assert pair.host.by_number(HOME, ONE.number) is not None
+
+
+def test_a_host_that_was_away_gets_all_changes_at_once(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE)
+    pair.sync(NOW_S)
+    first = pair.host.number_of(HOME)
+    pair.register.cards.append(TWO)
+    pair.message(first, LATER_S)
+    pair.register.revoke(ONE.number, LOST)
+    assert pair.host.take(pair.message(first, LATER_S + LOOK_S), LATER_S + LOOK_S)
+    assert pair.host.by_number(HOME, TWO.number) is not None
+    assert pair.host.by_number(HOME, ONE.number).revoked == "lost"  # type: ignore[union-attr]
+
+
+def test_a_change_without_the_list_before_it_is_a_gap(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE)
+    pair.message(0, NOW_S)
+    pair.register.cards.append(TWO)
+    assert refusal(pair.host, pair.message(STEP, LATER_S)) == "gap"
+    assert pair.host.by_number(HOME, TWO.number) is None
+    assert pair.host.take(pair.message(0, LATER_S), LATER_S)
+
+
+def test_an_old_list_is_a_rollback_and_a_revoked_card_stays_revoked(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE)
+    old = pair.message(0, NOW_S)
+    pair.host.take(old, NOW_S)
+    pair.register.revoke(ONE.number, LOST)
+    pair.sync(LATER_S)
+    assert refusal(pair.host, old) == "rollback"
+    assert pair.host.by_uid(UID).revoked == "lost"  # type: ignore[union-attr]
+    (told,) = (told for told in pair.host.ages(LATER_S, DAY_S) if told["home"] == HOME)
+    assert told["refused"] == {"rollback": 1}
+
+
+def test_a_list_for_another_host_by_another_home_or_with_changed_bytes_is_refused(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE)
+    assert refusal(pair.host, pair.home.message(THIRD, 0, NOW_S, PARIS)) == "not for us"
+    liar = HomeLists(tmp_path / "liar", HOME, KEYS[THIRD], pair.register, lambda: pair.table.table)
+    assert refusal(pair.host, liar.message(HOST, 0, NOW_S, PARIS)) == "unknown key"
+    bent = bytearray(pair.message(0, NOW_S))
+    bent[-1] ^= 1
+    assert refusal(pair.host, bytes(bent)) == "signature"
+    stranger = HomeLists(tmp_path / "stranger", "x.example", KEYS[THIRD], pair.register, lambda: pair.table.table)
+    assert refusal(pair.host, stranger.message(HOST, 0, NOW_S, PARIS)) == "unknown place"
+    assert pair.host.number_of(HOME) == 0
+
+
+def test_a_list_from_the_future_would_never_look_old_and_is_refused(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE)
+    assert refusal(pair.host, pair.message(0, NOW_S + 2 * DAY_S)) == "from the future"
+    assert pair.host.take(pair.message(0, NOW_S + 2 * DAY_S), None)  # nobody knows what time it is
+
+
+def test_another_host_cannot_read_a_list_nor_find_its_pseudonyms(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE)
+    data = pair.message(0, NOW_S)
+    key, own = KEYS[HOME].signer.public_key, KEYS[THIRD].pair_key(HOME, HOST, KEYS[HOME].box_public)
+    with pytest.raises(Exception, match="tag"):
+        open_list(data, {kid_of(key): key}, own)
+    assert b"metropole" not in data
+    assert KEYS[HOME].who("anne", HOST, 2026) not in data
+
+
+def test_next_years_pseudonyms_come_in_december_and_last_years_go_in_february(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE)
+    seen = []
+    for moment in (utc_s(2026, 11, 30), utc_s(2026, 12, 1), utc_s(2027, 1, 31), utc_s(2027, 2, 1)):
+        pair.sync(moment)
+        messages = list(split_sequence(pair.message(0, moment)))
+        pair_key = KEYS[HOST].pair_key(HOME, HOST, KEYS[HOME].box_public)
+        key = KEYS[HOME].signer.public_key
+        opened = [open_list(data, {kid_of(key): key}, pair_key) for data in messages]
+        seen.append(sorted({entry.year for cards in opened for entry in cards.entries}))
+    assert seen == [[2026], [2026, 2027], [2026, 2027], [2027]]
+    assert sorted(pair.host.by_number(HOME, ONE.number).who) == [2026, 2027]  # type: ignore[union-attr]
+
+
+def test_a_home_with_many_cards_sends_several_messages(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, *(Card(f"00000000{at:02}", f"m{at}") for at in range(8)), cards_a_message=3)
+    data = pair.message(0, NOW_S)
+    parts = list(split_sequence(data))
+    assert len(parts) == 3
+    assert pair.host.take(data, NOW_S)
+    assert pair.host.number_of(HOME) == STEP
+    assert all(pair.host.by_number(HOME, card.number) for card in pair.register.cards)
+    half = CardLists(tmp_path / "half", HOST, KEYS[HOST], lambda: pair.table.table)
+    assert half.take(parts[0], NOW_S)  # the rest was lost on the way
+    assert half.take(pair.message(half.number_of(HOME), NOW_S), NOW_S)
+    assert all(half.by_number(HOME, card.number) for card in pair.register.cards)
+
+
+def test_half_a_sequence_that_does_not_hold_changes_nothing(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE)
+    assert refusal(pair.host, pair.message(0, NOW_S) + b"\x01") == "malformed"
+    assert pair.host.by_uid(UID) is None
+    assert pair.host.number_of(HOME) == 0
+
+
+def test_an_old_list_is_called_stale_and_a_home_without_one_too(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE)
+    pair.sync(NOW_S)
+    told = {each["home"]: (each["age_s"], each["stale"]) for each in pair.host.ages(NOW_S + DAY_S, DAY_S)}
+    assert told == {HOME: (DAY_S, False), THIRD: (None, True)}
+    told = {each["home"]: (each["age_s"], each["stale"]) for each in pair.host.ages(NOW_S + DAY_S + 1, DAY_S)}
+    assert told[HOME] == (DAY_S + 1, True)
+
+
+def test_the_file_is_its_owners_and_holds_no_uid(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE)
+    pair.sync(NOW_S)
+    pair.host.close()
+    file = tmp_path / "host" / FILE_NAME
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert UID not in file.read_bytes()
+    assert ONE.number.encode() not in file.read_bytes()
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.binary(max_size=120), at=st.integers(0, 2_000), flip=st.integers(1, 255))
+def test_hostile_bytes_are_refused_and_nothing_else_happens(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, at: int, flip: int
+) -> None:
+    pair = Pair(tmp_path_factory.mktemp("lists"), ONE)
+    bent = bytearray(pair.message(0, NOW_S))
+    bent[at % len(bent)] ^= flip
+    for hostile in (data or b"\0", bytes(bent)):
+        refusal(pair.host, hostile)
+    assert pair.host.number_of(HOME) == 0
+    pair.home.close()
+    pair.host.close()
