@@ -71,5 +71,3 @@ async def bounded(request: "Request", most_bytes: int) -> bytes:
         if len(body) > most_bytes:
             break
     return bytes(body)
-
-

@@ -4,7 +4,8 @@ Promises that who does not answer holds up nobody else, that what is held stays,
 the whole list once. Leaves what is taken to `table_cache.py` and `lists.py`.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -41,14 +42,14 @@ class Rounds:
         table = self._table.table
         places = [place for place in table.places if place.lists and place.id != self._settings.place] if table else []
         for place in places:
-            await self._asked(place.id, lambda place=place: self._fetch_list(place.id, place.lists))
+            await self._asked(place.id, functools.partial(self._fetch_list, place.id, place.lists))
         known = {"table", *(place.id for place in places)}
         self.away = {name: why for name, why in self.away.items() if name in known}
 
     async def close(self) -> None:
         await self._http.close()
 
-    async def _asked(self, name: str, fetch: Callable[[], Any]) -> None:
+    async def _asked(self, name: str, fetch: Callable[[], Awaitable[None]]) -> None:
         try:
             await fetch()
         except (HubError, BadgeError) as error:
