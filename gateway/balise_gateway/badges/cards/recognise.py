@@ -17,9 +17,11 @@ from balise_gateway.errors import PaperError
 from balise_wire import card
 from balise_wire.errors import WireError
 
-# Whether this reading counter of a card is new; when it is, it is remembered and will not be new again.
-IsNew = Callable[[str, int], bool]
+# (number, UID, reading counter) of a card: "" when it is new, and then it is remembered and will not be new again;
+# else why not. `Register.take_counter` is one.
+TakeCounter = Callable[[str, bytes, int], Literal["", "replay", "revoked"]]
 NO_UID = b""
+_SUN_FAULTS: dict[str, Reason] = {"signature": "signature", "replay": "replay", "revoked": "revoked"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Own:
 
     place: str
     keys: HomeKeys = field(repr=False)
-    is_new: IsNew
+    take_counter: TakeCounter
 
 
 def recognise(seen: Seen, places: Places, own: Own | None, today: int | None) -> Claim:
@@ -77,13 +79,14 @@ def recognise(seen: Seen, places: Places, own: Own | None, today: int | None) ->
 
 
 def verify_sun(own: Own, number: str, picc_data: bytes, cmac: bytes, seen_uid: bytes = NO_UID) -> sun.Tap:
-    """The tap of a card of ours, here or as another place hands it on. Raises PaperError: "signature" or "replay"."""
+    """The tap of a card of ours, here or as another place hands it on. PaperError: "signature", "replay", "revoked"."""
     tap = sun.open_picc_data(own.keys.sun_meta_key(number), picc_data)
     sun.check(own.keys.card_keys(number, tap.uid).file, tap, cmac)
     if seen_uid and seen_uid != tap.uid:
         raise PaperError("signature", "the card's message is of another chip than the one on the reader")
-    if not own.is_new(number, tap.counter):
-        raise PaperError("replay", "this message of the card was shown before")
+    if refused := own.take_counter(number, tap.uid, tap.counter):
+        said = {"replay": "this message of the card was shown before", "revoked": "the number lives on in another chip"}
+        raise PaperError(refused, said[refused])
     return tap
 
 
@@ -95,7 +98,7 @@ def _by_sun(claim: Claim, address: card.Address, own: Own | None) -> Claim:
     try:
         tap = verify_sun(own, address.number, address.picc_data, address.cmac, uid)
     except PaperError as error:
-        return replace(claim, wrong="replay" if error.reason == "replay" else "signature")
+        return replace(claim, wrong=_SUN_FAULTS[error.reason])
     return replace(claim, uid=tap.uid, grade=2)
 
 

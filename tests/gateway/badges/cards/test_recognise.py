@@ -1,6 +1,6 @@
 """From what a reader saw to a claim: each grade, and each way in which a card can lie."""
 
-from collections.abc import Callable
+from typing import Literal
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from balise_gateway.badges.cards import sun
 from balise_gateway.badges.cards.keys import HomeKeys
-from balise_gateway.badges.cards.recognise import Claim, Own, Places, recognise, verify_sun
+from balise_gateway.badges.cards.recognise import Claim, Own, Places, TakeCounter, recognise, verify_sun
 from balise_gateway.badges.seen import Seen, Via
 from balise_gateway.errors import PaperError
 from balise_wire import card
@@ -23,16 +23,16 @@ KEYS, SIGNER = HomeKeys(bytes([1] * 32), bytes([2] * 32)), Signer(bytes([3] * 32
 PLACES = Places(lambda home: [SIGNER.public_key] if home == ELSEWHERE else [], {"map": ELSEWHERE})
 
 
-def only_once() -> Callable[[str, int], bool]:
+def only_once() -> TakeCounter:
     """Counters that rise, as the register keeps them."""
     highest: dict[str, int] = {}
 
-    def is_new(number: str, counter: int) -> bool:
+    def take(number: str, uid: bytes, counter: int) -> Literal["", "replay", "revoked"]:
         newer = counter > highest.get(number, -1)
         highest[number] = max(counter, highest.get(number, -1))
-        return newer
+        return "" if newer else "replay"
 
-    return is_new
+    return take
 
 
 def seen(uri: str, *records: bytes, uid: bytes = UID, via: Via = "card") -> Seen:
@@ -143,6 +143,12 @@ def test_a_refused_message_does_not_use_up_the_counter() -> None:
     here = own()
     assert recognise(seen(sun_url(9), uid=bytes(7)), PLACES, here, TODAY).wrong == "signature"
     assert recognise(seen(sun_url(2)), PLACES, here, TODAY).grade == 2
+
+
+def test_an_old_chip_of_a_number_that_lives_on_is_refused() -> None:
+    here = Own(HERE, KEYS, lambda number, uid, counter: "revoked")
+    claim = recognise(seen(sun_url(1)), PLACES, here, TODAY)
+    assert (claim.grade, claim.wrong) == (0, "revoked")
 
 
 def test_a_message_of_another_home_is_handed_on() -> None:

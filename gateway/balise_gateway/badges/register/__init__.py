@@ -1,0 +1,9 @@
+"""The home's own book: who its members are, and which card is whose.
+
+`book` is the file and what may be asked of it and done with it, `schema` makes and migrates it, `listing` is what of
+it another place may know.
+"""
+
+from balise_gateway.badges.register.book import Card, Member, Register, State
+
+__all__ = ["Card", "Member", "Register", "State"]

@@ -1,0 +1,326 @@
+"""Members and cards in one SQLite file, `register.db`, readable by its owner only.
+
+Promises that no UID is written, that a card has one bearer at a time and nobody learns of an earlier one, that a lost
+card comes back by a command of its own and by nothing else, and that a SUN counter is accepted once. Leaves what
+members may do, and their credit, to the place's own software.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from balise_gateway.badges.register import schema
+from balise_gateway.errors import BadgeError
+
+FILE_NAME = "register.db"
+BUSY_S = 10.0  # a command and the gateway write in turn
+State = Literal["blank", "active", "lost", "ended", "replaced"]
+Reason = Literal["lost", "ended", "replaced"]
+_COLUMNS = "card.number, uid_token, grade, member, client, state, issued_day, last_day"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member: the id that the home chose, and what it wants to find again. `ended_day` None: active."""
+
+    id: str
+    client: str = ""
+    name: str = field(default="", repr=False)
+    ended_day: int | None = None
+
+
+@dataclass(frozen=True)
+class Card:
+    """One card, as it stands now. Days since 1970-01-01."""
+
+    number: str = field(repr=False)
+    uid_token: bytes | None = field(repr=False)
+    grade: int
+    member: str | None
+    client: str
+    state: State
+    issued_day: int | None
+    last_day: int | None
+
+    def is_good(self, today: int | None) -> bool:
+        """Whether it is its bearer's now; without a clock the last day is not judged."""
+        return self.state == "active" and (today is None or self.last_day is None or today <= self.last_day)
+
+
+class Register:
+    """The book. Building it touches nothing; `open` does. Any thread may use it."""
+
+    def __init__(self, data_dir: Path, uid_token: Callable[[bytes], bytes]) -> None:
+        self.path = data_dir / FILE_NAME
+        self._token_of = uid_token
+        self._open: sqlite3.Connection | None = None
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> "Register":
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Opens the file, and makes it when there is none. Raises BadgeError."""
+        if self._open is not None:
+            return
+        with self._told():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))  # before SQLite would make it for all to read
+            db = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+            try:
+                db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+                schema.make_or_migrate(db, self.path)
+            except (sqlite3.Error, BadgeError):
+                db.close()
+                raise
+        self._open = db
+
+    def close(self) -> None:
+        """Lets go of the file. May be called twice."""
+        if self._open is not None:
+            self._open.close()
+        self._open = None
+
+    # --- Members -----------------------------------------------------------------------------------------------------
+
+    def put_member(self, member: Member) -> None:
+        """Makes a member known, or changes what is known; one who had ended is active again."""
+        if not member.id.strip() or "\0" in member.id:
+            raise BadgeError(f"{member.id!r} is no member id: it needs a character, and none of them NUL")
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO member VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET client = excluded.client,"
+                " name = excluded.name, ended_day = excluded.ended_day",
+                (member.id, member.client, member.name, member.ended_day),
+            )
+
+    def member(self, member_id: str) -> Member | None:
+        """One member."""
+        row = self._row("SELECT id, client, name, ended_day FROM member WHERE id = ?", member_id)
+        return None if row is None else Member(*row)
+
+    def members(self) -> list[Member]:
+        """All of them, by id."""
+        return [Member(*row) for row in self._rows("SELECT id, client, name, ended_day FROM member ORDER BY id")]
+
+    def end_member(self, member_id: str, day: int) -> list[str]:
+        """Ends a member, and every active card with them; returns the cards' numbers."""
+        with self._transaction() as db:
+            if not db.execute("UPDATE member SET ended_day = ? WHERE id = ?", (day, member_id)).rowcount:
+                raise BadgeError(f"no member {member_id!r}; see: balise badge list")
+            ended = db.execute("SELECT number FROM card WHERE member = ? AND state = 'active'", (member_id,)).fetchall()
+            db.execute(
+                "UPDATE card SET state = 'ended', changed_day = ? WHERE member = ? AND state = 'active'",
+                (day, member_id),
+            )
+        return sorted(number for (number,) in ended)
+
+    def forget_member(self, member_id: str) -> None:
+        """Erases a member. Their cards stay revoked; whose they were is not known any more."""
+        with self._transaction() as db:
+            if db.execute("SELECT 1 FROM card WHERE member = ? AND state = 'active'", (member_id,)).fetchone():
+                raise BadgeError(f"{member_id!r} still has a card; end the member first")
+            db.execute("UPDATE card SET member = NULL WHERE member = ?", (member_id,))
+            db.execute("DELETE FROM member WHERE id = ?", (member_id,))
+
+    # --- Cards -------------------------------------------------------------------------------------------------------
+
+    def add_blanks(self, numbers: Iterable[str], day: int) -> None:
+        """Numbers that are printed now and handed out later. All of them or none."""
+        with self._transaction() as db:
+            for number in numbers:
+                db.execute(
+                    "INSERT INTO card (number, grade, state, changed_day) VALUES (?, 0, 'blank', ?)", (number, day)
+                )
+
+    def issue(
+        self,
+        number: str,
+        member: str,
+        day: int,
+        *,
+        grade: int = 0,
+        last_day: int | None = None,
+        uid: bytes = b"",
+        replaces: str = "",
+    ) -> Card:
+        """Gives a card to a member; returns it as it then stands.
+
+        The number is new, or blank, or one that came back. With `uid` the chip is bound too: the card that had this
+        chip before is replaced. `replaces` is the member's card that stops with this one.
+        """
+        token = self._token_of(uid) if uid else None
+        with self._transaction() as db:
+            self._may_issue(db, number, member)
+            if token is not None:
+                self._take_chip(db, token, number, day)
+            if replaces:
+                self._replace(db, replaces, member, day)
+            db.execute(
+                "INSERT INTO card VALUES (?, ?, ?, ?, 'active', ?, ?, ?) ON CONFLICT (number) DO UPDATE SET"
+                " uid_token = coalesce(excluded.uid_token, uid_token), grade = excluded.grade,"
+                " member = excluded.member, state = 'active', issued_day = excluded.issued_day,"
+                " last_day = excluded.last_day, changed_day = excluded.changed_day",
+                (number, token, grade, member, day, last_day, day),
+            )
+        return self._card_or_fail(number)
+
+    def revoke(self, number: str, reason: Reason, day: int) -> Card:
+        """From now on this card is refused, here at once and elsewhere with the next list."""
+        with self._transaction() as db:
+            state = self._state_of(db, number)
+            if state == "blank":
+                raise BadgeError("this card was never issued; there is nothing to revoke")
+            if state == "lost" and reason != "lost":
+                raise BadgeError("this card is lost; if it is found, say so first: balise badge found NUMBER")
+            db.execute("UPDATE card SET state = ?, changed_day = ? WHERE number = ?", (reason, day, number))
+        return self._card_or_fail(number)
+
+    def found(self, number: str, day: int) -> Card:
+        """A lost card is back with its bearer, or ended when they are no member any more."""
+        with self._transaction() as db:
+            if (state := self._state_of(db, number)) != "lost":
+                raise BadgeError(f"this card is not lost, it is {state}")
+            db.execute(
+                "UPDATE card SET changed_day = ?, state = CASE WHEN EXISTS (SELECT 1 FROM member WHERE"
+                " member.id = card.member AND ended_day IS NULL) THEN 'active' ELSE 'ended' END WHERE number = ?",
+                (day, number),
+            )
+        return self._card_or_fail(number)
+
+    def by_number(self, number: str) -> Card | None:
+        """The card with this number."""
+        return self._card("card.number = ?", number)
+
+    def by_uid(self, uid: bytes) -> Card | None:
+        """The card that this chip is now."""
+        return self._card("uid_token = ?", self._token_of(uid))
+
+    def cards(self, member: str | None = None) -> Iterator[Card]:
+        """All cards, or those of one member."""
+        where, told = ("member = ?", (member,)) if member is not None else ("1", ())
+        sql = f"SELECT {_COLUMNS} FROM card LEFT JOIN member ON member.id = member WHERE {where} ORDER BY card.number"
+        yield from (_card(row) for row in self._rows(sql, *told))
+
+    def take_counter(self, number: str, uid: bytes, counter: int) -> Literal["", "replay", "revoked"]:
+        """ "" when a SUN message counts; then it is on disk, and neither it nor an older one counts again.
+
+        "revoked" when the number lives on in another chip. A number that is not known here is the caller's to judge.
+        """
+        with self._transaction() as db:
+            row = db.execute("SELECT uid_token FROM card WHERE number = ?", (number,)).fetchone()
+            if row is not None and row[0] is not None and row[0] != self._token_of(uid):
+                return "revoked"
+            done = db.execute(
+                "INSERT INTO sun VALUES (?, ?) ON CONFLICT (number) DO UPDATE SET counter = excluded.counter"
+                " WHERE excluded.counter > counter",
+                (number, counter),
+            )
+            return "" if done.rowcount == 1 else "replay"
+
+    def forget_counter(self, number: str) -> None:
+        """For a chip that was personalised anew with this number: its counter starts at 0."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM sun WHERE number = ?", (number,))
+
+    # --- Inside ------------------------------------------------------------------------------------------------------
+
+    def _may_issue(self, db: sqlite3.Connection, number: str, member: str) -> None:
+        row = db.execute("SELECT ended_day FROM member WHERE id = ?", (member,)).fetchone()
+        if row is None:
+            raise BadgeError(f"no member {member!r}; add them first: balise badge member {member}")
+        if row[0] is not None:
+            raise BadgeError(f"{member!r} is no member any more; add them again: balise badge member {member}")
+        held = db.execute("SELECT state, member FROM card WHERE number = ?", (number,)).fetchone()
+        if held is None or held[0] in ("blank", "ended", "replaced"):
+            return
+        if held[0] == "lost":
+            raise BadgeError("this card is lost; if it is found, say so first: balise badge found NUMBER")
+        if held[1] != member:
+            raise BadgeError("this card is somebody's; end it first: balise badge revoke NUMBER --reason ended")
+
+    def _take_chip(self, db: sqlite3.Connection, token: bytes, number: str, day: int) -> None:
+        row = db.execute("SELECT number, state FROM card WHERE uid_token = ?", (token,)).fetchone()
+        if row is None or row[0] == number:
+            return
+        if row[1] in ("active", "lost"):
+            raise BadgeError(
+                f"this chip is a card that is {row[1]}; end or find it first: balise badge revoke or balise badge found"
+            )
+        db.execute(
+            "UPDATE card SET uid_token = NULL, state = 'replaced', changed_day = ? WHERE number = ?", (day, row[0])
+        )
+
+    def _replace(self, db: sqlite3.Connection, old: str, member: str, day: int) -> None:
+        row = db.execute("SELECT member, state FROM card WHERE number = ?", (old,)).fetchone()
+        if row is None or row[0] != member:
+            raise BadgeError(f"the card to be replaced is none of {member!r}")
+        if row[1] == "active":
+            db.execute("UPDATE card SET state = 'replaced', changed_day = ? WHERE number = ?", (day, old))
+
+    def _state_of(self, db: sqlite3.Connection, number: str) -> State:
+        row = db.execute("SELECT state FROM card WHERE number = ?", (number,)).fetchone()
+        if row is None:
+            raise BadgeError("no card with this number here; see: balise badge list")
+        state: State = row[0]
+        return state
+
+    def _card(self, where: str, told: object) -> Card | None:
+        row = self._row(f"SELECT {_COLUMNS} FROM card LEFT JOIN member ON member.id = member WHERE {where}", told)
+        return None if row is None else _card(row)
+
+    def _card_or_fail(self, number: str) -> Card:
+        card = self.by_number(number)
+        if card is None:
+            raise BadgeError("a card that was just written is gone; is something else writing the register?")
+        return card
+
+    def _row(self, sql: str, *told: object) -> tuple[Any, ...] | None:
+        return next(iter(self._rows(sql, *told)), None)
+
+    def _rows(self, sql: str, *told: object) -> list[tuple[Any, ...]]:
+        with self._told(), self._lock:
+            return self._db().execute(sql, told).fetchall()
+
+    def _db(self) -> sqlite3.Connection:
+        if self._open is None:
+            raise BadgeError(f"{self.path}: not open")
+        return self._open
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of it on disk when it ends, or nothing of it."""
+        with self._told(), self._lock:
+            db = self._db()
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.IntegrityError as error:
+            raise BadgeError(f"{self.path}: such a card is there already, or cannot be ({error})") from error
+        except sqlite3.DatabaseError as error:
+            raise BadgeError(f"{self.path}: {error}; check the disk and the file's permissions") from error
+        except OSError as error:
+            raise BadgeError(f"{self.path}: {error.strerror}; check the folder and its permissions") from error
+
+
+def _card(row: tuple[Any, ...]) -> Card:
+    number, token, grade, member, client, *rest = row
+    return Card(number, token, grade, member, client or "", *rest)
