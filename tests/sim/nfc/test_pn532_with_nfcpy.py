@@ -9,7 +9,7 @@ import nfc.clf.transport
 import nfc.tag
 import pytest
 
-from balise_sim.nfc.cards import desfire, mifare_classic, ntag21x
+from balise_sim.nfc.cards import desfire, mifare_classic, ntag21x, ntag424
 from balise_sim.nfc.pn532_tty import Pn532Tty
 
 UID = bytes.fromhex("04a1b2c3d4e5f6")
@@ -66,6 +66,22 @@ def test_an_empty_reader_has_nothing_and_a_card_taken_away_is_gone(reader, nfcpy
         reader.take_away(card)
         assert not tag.is_present
         assert sensed(frontend) is None
+
+
+def test_each_tap_of_an_ntag_424_is_a_fresh_url_that_the_keys_can_check(reader, nfcpy) -> None:
+    card = ntag424.Model(bytes.fromhex("04DE5F1EACC040"), chance=lambda count: bytes.fromhex("DA5CF60941")[:count])
+    card.set_sun("https://pass.example/t?picc_data={picc}&cmac={cmac}")
+    card.ndef_file.counter = 60
+    seen = []
+    with nfcpy() as frontend:
+        for _ in range(2):
+            reader.lay(card)
+            tag = nfc.tag.activate(frontend, sensed(frontend))
+            assert tag.type == "Type4Tag"
+            seen.append(tag.ndef.records[0].iri)
+            reader.take_away(card)
+    assert seen[0] != seen[1]
+    assert seen[0] == "https://pass.example/t?picc_data=EF963FF7828658A599F3041510671E88&cmac=94EED9EE65337086"
 
 
 def test_a_classic_is_seen_by_its_uid_and_has_no_message(reader, nfcpy) -> None:
