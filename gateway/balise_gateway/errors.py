@@ -123,8 +123,8 @@ class PaperError(BadgeError):
 
 
 class ConnectorError(BadgeError):
-    """The place's own software did not take it."""
+    """The place's own software did not take it: `retry` says whether later may help, and when at the earliest."""
 
-    def __init__(self, what: str, *, retry: bool) -> None:
+    def __init__(self, what: str, *, retry: bool, retry_after_s: float = 0.0) -> None:
         super().__init__(what)
-        self.retry = retry
+        self.retry, self.retry_after_s = retry, retry_after_s

@@ -2,16 +2,31 @@
 
 The contract `Connector`.
 
-A kind is a module with two names: `Settings`, a frozen dataclass of its configuration keys (secrets with
-`field(repr=False)`), and
+A kind is a module with two names: `Settings`, a frozen dataclass of its configuration keys that inherits
+`ConnectorSettings` (a secret is never a key: it stands in a file of its own, mode 0600, that a key names), and
 `Connector`, made with `Connector(settings, transport)` where `transport` is httpx's, or None. A connector knows its
-home's members
-only; it never sees a UID, and of visits elsewhere it sees days and half-days, not times.
+home's members only; it never sees a UID, and of visits elsewhere it sees days and half-days, not times.
+What is told when, and what waits, is `../connector_runner.py`'s.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Literal, Protocol
+
+from balise_gateway.settings import Key
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectorSettings:
+    """What every [[connector]] has."""
+
+    kind: Annotated[str, Key("which program it speaks with")]
+    name: Annotated[str, Key("under which its lines wait; set it when two are of one kind, and keep it")] = ""
+
+    @property
+    def label(self) -> str:
+        """Its name, or else its kind."""
+        return self.name or self.kind
 
 
 @dataclass(frozen=True)
@@ -51,14 +66,19 @@ class Tapped:
     direction: str
 
 
+Want = Literal["balance", "usage", "tap"]
+
+
 class Connector(Protocol):
     """Another program of the place.
 
-    Five methods; a constructor that only builds. Each raises ConnectorError (errors.py).
+    Five methods, and what of them it has a use for; a constructor that only builds. Each method raises ConnectorError.
     """
 
+    wants: frozenset[Want]  # what is not in here is not brought to it
+
     async def balance(self, member: str) -> Balance | None:
-        """What this member has left; None when the program does not say."""
+        """What this member has left, with the time of the answer; None when the program does not say."""
         ...
 
     async def record(self, usages: Sequence[Usage]) -> dict[str, str]:
