@@ -1,0 +1,48 @@
+"""`balise badge visits`: all signed visits that this gateway holds, for `balise badge settle`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from balise_gateway.badges.federation.exchange import FILE_NAME, Exchange
+from balise_gateway.badges.federation.sequence import chosen, own_visits
+from balise_gateway.errors import GatewayError
+from balise_gateway.journal.file import FILE_NAME as JOURNAL_FILE
+from balise_tools.badge_federation import fail, of_place
+from balise_tools.gateway_config import CONFIG_ERROR, DEFAULT_CONFIG, FAILED, ConfigFile
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands of this module."""
+    app.command("visits")(visits)
+
+
+def visits(
+    *,
+    host: Annotated[str, typer.Option(help="Only visits at this place.")] = "",
+    period: Annotated[str, typer.Option(help="Only of this month, as in 2026-03.")] = "",
+    config: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Prints the envelopes of visits, its own and those of partners, as a CBOR sequence: redirect it into a file."""
+    data_dir = of_place(config)[0].gateway.data_dir
+    try:
+        own = list(own_visits(data_dir)) if (data_dir / JOURNAL_FILE).exists() else []
+        found = list(chosen([*own, *_partners(config)], host, period))
+    except ValueError:
+        fail(f"period {period!r}: write it as 2026-03", CONFIG_ERROR)
+    except GatewayError as error:
+        fail(str(error), FAILED)
+    sys.stdout.buffer.write(b"".join(found))
+    typer.echo(f"{len(found)} envelopes", err=True)
+
+
+def _partners(config: ConfigFile) -> list[bytes]:
+    data_dir = of_place(config)[0].gateway.data_dir
+    if not (data_dir / FILE_NAME).exists():
+        return []
+    exchange = Exchange(data_dir, lambda: None)
+    try:
+        return list(exchange.envelopes())
+    finally:
+        exchange.close()
