@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from balise_sim.nfc.cards.ntag424 import Model as Ntag424
 
 from balise_gateway.badges.cards import ev2, ntag21x, sun
 from balise_gateway.badges.cards.keys import HomeKeys
@@ -14,6 +13,7 @@ from balise_gateway.badges.cards.recognise import Own, Places, recognise
 from balise_gateway.badges.seen import Seen
 from balise_gateway.errors import CardLost, CardRefused
 from balise_sim.nfc.cards.ntag21x import Model as Ntag21x
+from balise_sim.nfc.cards.ntag424 import Model as Ntag424
 from balise_wire import card
 from gateway.badges.cards.lying_chip import LyingChip
 
