@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import Route
 
-PATH = "/badge/v1/batches"
+PATH = "/v1/batches"  # below /badge
 MAX_BODY_BYTES = 1 << 20
 MAX_NONCE_BYTES = 32
 LATER_S = 60

@@ -1,4 +1,4 @@
-"""What a place's gateway answers to other places over HTTP, below `/badge/v1`.
+"""What a place's gateway answers to other places over HTTP: paths below `/badge`, where the page server mounts them.
 
 Promises that a wrong question gets a status and one line of JSON that says what is wrong, and that no list is told that
 is not sealed. Leaves deciding to the modules that are asked.
@@ -24,7 +24,7 @@ MAX_NUMBER_CHARS = 18
 
 
 def list_routes(lists: HomeLists, now_utc_s: Callable[[], int | None], zone: ZoneInfo) -> "list[Route]":
-    """`GET /badge/v1/lists/<host>?from=N`: 200 with signed messages, 204 when there is nothing newer."""
+    """`GET /v1/lists/<host>?from=N`: 200 with signed messages, 204 when there is nothing newer."""
     from starlette.responses import Response
     from starlette.routing import Route
 
@@ -41,11 +41,11 @@ def list_routes(lists: HomeLists, now_utc_s: Callable[[], int | None], zone: Zon
             return refused(404 if error.reason == "unknown place" else 400, error.reason, str(error))
         return Response(data, 200 if data else 204, media_type=SEQUENCE)
 
-    return [Route("/badge/v1/lists/{host}", told)]
+    return [Route("/v1/lists/{host}", told)]
 
 
 def table_route(table: TableCache) -> "Route":
-    """`GET /badge/v1/table`: the table as this place holds it; it proves itself, whoever hands it on."""
+    """`GET /v1/table`: the table as this place holds it; it proves itself, whoever hands it on."""
     from starlette.responses import Response
     from starlette.routing import Route
 
@@ -53,7 +53,7 @@ def table_route(table: TableCache) -> "Route":
         data = table.signed()
         return Response(data, media_type=COSE) if data else refused(404, "none", "no table of places here yet")
 
-    return Route("/badge/v1/table", told)
+    return Route("/v1/table", told)
 
 
 def refused(status: int, reason: str, detail: str) -> "Response":

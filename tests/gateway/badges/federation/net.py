@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 from starlette.applications import Starlette
+from starlette.routing import Mount
 
 
 class Net(httpx.AsyncBaseTransport):
@@ -23,4 +24,5 @@ class Net(httpx.AsyncBaseTransport):
 
 
 def app(*routes: Any) -> Starlette:
-    return Starlette(routes=list(routes))
+    """A page server with these paths below `/badge`, where a gateway has them."""
+    return Starlette(routes=[Mount("/badge", routes=list(routes))])

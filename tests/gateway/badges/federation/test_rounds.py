@@ -113,7 +113,7 @@ def test_a_gap_is_closed_with_the_whole_list(town: Town) -> None:
         town.registers[HOME].cards.append(Card(number, "carl"))
         town.homes[HOME].look_again()
         town.homes[HOME].message(HOST, 0, town.now_s, PARIS)
-    town.net.apps[HOME] = httpx.ASGITransport(app(Route("/badge/v1/lists/{host}", with_a_gap)))
+    town.net.apps[HOME] = httpx.ASGITransport(app(Route("/v1/lists/{host}", with_a_gap)))
     town.go(0)
     assert [told for told in town.net.asked if HOME in told][-1].endswith("?from=0")
     assert town.lists.by_number(HOME, "0000000004") is not None
@@ -125,7 +125,7 @@ def test_a_page_of_the_network_instead_of_a_list_changes_nothing(town: Town) -> 
 
         return HTMLResponse("<h1>Wi-Fi</h1>")
 
-    town.net.apps[HOME] = httpx.ASGITransport(app(Route("/badge/v1/lists/{host}", page)))
+    town.net.apps[HOME] = httpx.ASGITransport(app(Route("/v1/lists/{host}", page)))
     town.go()
     assert "page" in town.rounds.away[HOME]
     assert town.lists.number_of(HOME) == 0
