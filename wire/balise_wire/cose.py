@@ -41,15 +41,45 @@ def public_bytes(private_key: Ed25519PrivateKey) -> bytes:
 
 def sign1(private_key: Ed25519PrivateKey, payload: bytes) -> bytes:
     """The payload in a signed message."""
-    kid = kid_of(public_bytes(private_key))
-    protected = cbor.encode({_ALG: _ED25519, _KID: kid})
-    signature = private_key.sign(_signed(protected, payload))
-    return cbor.encode(cbor.Tag(_TAG_SIGN1, [protected, {}, payload, signature]))
+    return _message(private_key, payload, payload)
+
+
+def sign1_detached(private_key: Ed25519PrivateKey, payload: bytes) -> bytes:
+    """A signed message without its payload, which travels by itself (RFC 9052 section 4.1)."""
+    return _message(private_key, payload, None)
+
+
+def verify1_detached(data: bytes, payload: bytes, keys: Mapping[bytes, bytes]) -> bytes:
+    """The kid of the key that signed this payload. `keys` holds raw public keys by key id."""
+    kid, protected, inside, signature = _parts(data)
+    if inside is not None:
+        raise WireError("malformed", "the payload is in the message: a detached one has null there")
+    _verify(kid, protected, payload, signature, keys)
+    return kid
 
 
 def verify1(data: bytes, keys: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
     """(kid, payload). `keys` holds raw public keys by key id."""
-    kid, protected, payload, signature = _parts(data)
+    kid, protected, inside, signature = _parts(data)
+    payload = checks.binary(inside, "payload")
+    _verify(kid, protected, payload, signature, keys)
+    return kid, payload
+
+
+def peek1(data: bytes) -> tuple[bytes, bytes]:
+    """(kid, payload) as they claim to be; nothing is proved."""
+    kid, _, payload, _ = _parts(data)
+    return kid, checks.binary(payload, "payload")
+
+
+def _message(private_key: Ed25519PrivateKey, payload: bytes, inside: bytes | None) -> bytes:
+    kid = kid_of(public_bytes(private_key))
+    protected = cbor.encode({_ALG: _ED25519, _KID: kid})
+    signature = private_key.sign(_signed(protected, payload))
+    return cbor.encode(cbor.Tag(_TAG_SIGN1, [protected, {}, inside, signature]))
+
+
+def _verify(kid: bytes, protected: bytes, payload: bytes, signature: bytes, keys: Mapping[bytes, bytes]) -> None:
     public_key = keys.get(kid)
     if public_key is None:
         raise WireError("unknown key", f"signed by key id {kid.hex()}, which is none of the {len(keys)} keys given")
@@ -57,13 +87,6 @@ def verify1(data: bytes, keys: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
         _loaded(public_key).verify(signature, _signed(protected, payload))
     except InvalidSignature as error:
         raise WireError("signature", f"key id {kid.hex()} did not sign these bytes") from error
-    return kid, payload
-
-
-def peek1(data: bytes) -> tuple[bytes, bytes]:
-    """(kid, payload) as they claim to be; nothing is proved."""
-    kid, _, payload, _ = _parts(data)
-    return kid, payload
 
 
 @lru_cache(maxsize=256)
@@ -79,8 +102,8 @@ def _signed(protected: bytes, payload: bytes) -> bytes:
     return cbor.encode(["Signature1", protected, b"", payload])
 
 
-def _parts(data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    """(kid, protected, payload, signature) of a message with exactly the headers that SPEC.md lists."""
+def _parts(data: bytes) -> tuple[bytes, bytes, object, bytes]:
+    """(kid, protected, payload or None, signature) of a message with exactly the headers that SPEC.md lists."""
     if len(data) > MAX_MESSAGE_BYTES:
         raise WireError("too large", f"{len(data)} bytes; at most {MAX_MESSAGE_BYTES}")
     message = cbor.decode(data)
@@ -94,4 +117,4 @@ def _parts(data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     if len(headers) != 2 or checks.mapping(unprotected, "unprotected header"):
         raise WireError("malformed", "headers other than algorithm and key id")
     kid = checks.binary(headers.get(_KID), "kid", KID_BYTES)
-    return kid, protected, checks.binary(payload, "payload"), checks.binary(signature, "signature", SIGNATURE_BYTES)
+    return kid, protected, payload, checks.binary(signature, "signature", SIGNATURE_BYTES)

@@ -32,6 +32,10 @@ class Signer:
         """The payload as COSE_Sign1."""
         return cose.sign1(self._private_key, payload)
 
+    def sign_detached(self, payload: bytes) -> bytes:
+        """A COSE_Sign1 beside the payload, which is not in it."""
+        return cose.sign1_detached(self._private_key, payload)
+
     def sign_raw(self, message: bytes) -> bytes:
         """The bare 64-byte signature, for forms of their own such as checkpoints."""
         return self._private_key.sign(message)

@@ -1,0 +1,239 @@
+"""Sessions: pairs, days and half-days, and in how far they are certain."""
+
+import itertools
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from balise_gateway.badges.billing.days import Calendar
+from balise_gateway.badges.billing.sessions import Session, sessions
+from balise_wire.visits import VisitRecord
+from gateway.badges.billing.billing_support import HOME, HOST, WHO, agreed, inputs_of, visit
+
+PARIS = ZoneInfo("Europe/Paris")
+NINE = int(datetime(2026, 11, 2, 9, tzinfo=PARIS).timestamp())
+HOUR, MINUTE = 3600, 60
+
+
+def counted(*records: VisitRecord, **changed: object) -> list[Session]:
+    return sessions(inputs_of(*records).taps()[0], agreed(**changed))
+
+
+def stay(seconds: int, **changed: object) -> Session:
+    (session,) = counted(visit(NINE, 1), visit(NINE + seconds, 2), **changed)
+    return session
+
+
+def flags_of(session: Session) -> set[str]:
+    return set(session.flags) - {"unverified"}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "half_days"),
+    [(3, 1), (4 * 60, 1), (4 * 60 + 14, 1), (4 * 60 + 15, 1), (4 * 60 + 16, 2), (8 * 60 + 15, 2), (12 * 60, 2)],
+)
+def test_half_days_are_begun_ones_after_the_grace_up_to_the_most_of_a_day(minutes: int, half_days: int) -> None:
+    assert stay(minutes * MINUTE).half_days == half_days
+
+
+def test_a_second_over_the_grace_counts_and_lengths_are_exact() -> None:
+    assert stay(4 * HOUR + 15 * MINUTE + 1).half_days == 2
+    assert stay(14_760, hours=4.1, grace_min=0).half_days == 1  # 4.1 h are 14,760 s, and no float is in between
+    assert stay(14_761, hours=4.1, grace_min=0).half_days == 2
+
+
+def test_a_forgotten_exit_is_closed_by_the_rule_and_said() -> None:
+    (session,) = counted(visit(NINE))
+    assert (session.half_days, session.leave_utc, flags_of(session)) == (1, None, {"no_exit"})
+    (session,) = counted(visit(NINE), no_exit=2)
+    assert session.half_days == 2
+
+
+def test_an_arrival_after_a_closed_session_never_lowers_the_count() -> None:
+    (session,) = counted(visit(NINE, 1), visit(NINE + 6 * HOUR, 2), visit(NINE + 7 * HOUR, 3))
+    assert (session.half_days, session.leave_utc, flags_of(session)) == (2, None, {"no_exit"})
+    (session,) = counted(visit(NINE, 1), visit(NINE + HOUR, 2), visit(NINE + 7 * HOUR, 3), no_exit=9)
+    assert session.half_days == 2
+
+
+def test_a_forgotten_exit_does_not_spoil_the_next_day() -> None:
+    first, second = counted(visit(NINE, 1), visit(NINE + 24 * HOUR, 2), visit(NINE + 25 * HOUR, 3))
+    assert flags_of(first) == {"no_exit"}
+    assert (second.day, second.half_days, flags_of(second)) == (date(2026, 11, 3), 1, set())
+
+
+def test_pauses_are_not_counted() -> None:
+    at = [0, 2 * HOUR, 4 * HOUR, 6 * HOUR]
+    (session,) = counted(*(visit(NINE + seconds, tap) for tap, seconds in enumerate(at)))
+    assert (session.half_days, session.arrive_utc, session.leave_utc) == (1, NINE, NINE + 6 * HOUR)
+
+
+def test_a_tap_closer_than_the_debounce_to_the_last_one_kept_is_the_same_tap() -> None:
+    for gap, flags in ((119, {"no_exit"}), (120, set())):
+        (session,) = counted(visit(NINE, 1, u=0), visit(NINE + gap, 2, u=0))
+        assert flags_of(session) == flags
+    chain = [visit(NINE + 100 * number, number, u=0) for number in range(4)]  # kept: 0 and 200
+    (session,) = counted(*chain)
+    assert (session.leave_utc, session.half_days) == (NINE + 200, 1)
+
+
+def test_a_night_visit_belongs_to_the_day_it_began_on_until_the_day_starts() -> None:
+    late = int(datetime(2026, 11, 2, 22, tzinfo=PARIS).timestamp())
+    (session,) = counted(visit(late, 1), visit(late + 4 * HOUR, 2))
+    assert (session.day, session.half_days) == (date(2026, 11, 2), 1)
+    first, second = counted(visit(late, 1), visit(late + 7 * HOUR, 2))
+    assert [one.day.day for one in (first, second)] == [2, 3]
+    assert all(flags_of(one) == {"no_exit"} for one in (first, second))
+
+
+@pytest.mark.parametrize("day", [date(2026, 3, 29), date(2026, 10, 25)])
+def test_on_days_when_clocks_change_lengths_are_true_and_boundaries_local(day: date) -> None:
+    midnight = datetime(day.year, day.month, day.day, tzinfo=PARIS)
+    before, after = int(midnight.timestamp()), int((midnight.replace(hour=5)).timestamp())
+    true_h = (after - before) // HOUR
+    assert true_h in (4, 6)  # five hours by the clock
+    (session,) = counted(visit(before, 1), visit(after, 2), hours=true_h, grace_min=0, day_starts="00:00")
+    assert (session.day, session.half_days) == (day, 1)
+
+
+def test_a_day_starts_once_where_the_clock_says_an_hour_twice_or_never() -> None:
+    autumn = int(datetime(2026, 10, 25, 0, 30, tzinfo=UTC).timestamp())  # 02:30 for the first time
+    calendar = Calendar(PARIS, 150)
+    assert calendar.start_s(date(2026, 10, 25)) == autumn
+    assert calendar.day_of(autumn + 45 * MINUTE) == date(2026, 10, 25)  # 02:15 for the second time
+    spring = int(datetime(2026, 3, 29, 1, 0, tzinfo=UTC).timestamp())  # 02:00 becomes 03:00
+    assert calendar.start_s(date(2026, 3, 29)) == spring
+    assert calendar.day_of(spring - 1) == date(2026, 3, 28)
+
+
+@given(st.integers(0, 4_000_000_000), st.sampled_from(["Europe/Paris", "America/St_Johns", "Pacific/Apia"]))
+def test_days_follow_each_other_without_gap_or_overlap(t: int, zone: str) -> None:
+    calendar = Calendar(ZoneInfo(zone), 240)
+    day = calendar.day_of(t)
+    assert calendar.start_s(day) <= t < calendar.start_s(day + timedelta(days=1))
+
+
+def test_what_is_not_billable_is_listed_and_not_billed() -> None:
+    (session,) = counted(visit(NINE, 1, grade=0), visit(NINE + HOUR, 2, grade=0), grades=[1, 2])
+    assert (session.half_days, flags_of(session)) == (0, {"not_billable"})
+    mixed = visit(NINE, 1), visit(NINE + 60, 2, grade=0), visit(NINE + HOUR, 3)
+    (session,) = counted(*mixed, grades=[1, 2])
+    assert (session.half_days, session.leave_utc) == (1, NINE + HOUR)
+    assert flags_of(session) == {"not_billable"}
+
+
+def test_two_colleagues_and_two_hosts_are_kept_apart() -> None:
+    other = bytes(16)
+    records = [
+        visit(NINE, 1),
+        visit(NINE + 9, 2, who=other),
+        visit(NINE + HOUR, 3),
+        visit(NINE + 2 * HOUR, 4, who=other),
+    ]
+    assert [(one.who, one.half_days) for one in counted(*records)] == [(other.hex(), 1), (WHO.hex(), 1)]
+    assert len(counted(visit(NINE), visit(NINE, host=HOME, home=HOST))) == 2
+
+
+# --- certainty -------------------------------------------------------------------------------------------------------
+
+
+def test_a_length_near_the_edge_of_a_half_day_is_uncertain() -> None:
+    edge = 4 * HOUR + 15 * MINUTE
+    for seconds, u, unsure in ((edge, 1, True), (edge - 2, 1, False), (edge - 1, 1, True), (edge + 3, 1, False)):
+        (session,) = counted(visit(NINE, 1, u=u), visit(NINE + seconds, 2, u=u))
+        assert ("uncertain" in session.flags) is unsure, seconds
+
+
+def test_a_tap_near_the_start_of_a_day_or_the_debounce_is_uncertain() -> None:
+    four = int(datetime(2026, 11, 3, 4, tzinfo=PARIS).timestamp())
+    (session,) = counted(visit(four - 5, u=10))
+    assert "uncertain" in session.flags
+    (session,) = counted(visit(four + 11, u=10))
+    assert "uncertain" not in session.flags
+    (session,) = counted(visit(NINE, 1), visit(NINE + 5 * HOUR, 2), visit(NINE + 5 * HOUR + 119, 3))
+    assert "uncertain" not in session.flags  # two half-days already: one more arrival changes nothing
+    (session,) = counted(visit(NINE, 1), visit(NINE + 119, 2), no_exit=2)
+    assert "uncertain" in session.flags  # a forgotten exit, or one short session
+
+
+def test_a_visit_dated_to_a_week_is_uncertain_and_costs_no_time() -> None:
+    many = [visit(NINE + HOUR * number, number, u=604_800) for number in range(300)]
+    assert all("uncertain" in session.flags for session in counted(*many))
+
+
+TINY = {"hours": 0.01, "grace_min": 0, "debounce_s": 5, "per_day_max": 4}  # a half-day is 36 s
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 90), st.integers(0, 2)), min_size=1, max_size=4),
+    st.integers(0, 2),
+    st.sampled_from([NINE, int(datetime(2026, 11, 3, 4, tzinfo=PARIS).timestamp()) - 45]),
+)
+def test_no_shift_within_the_uncertainty_changes_a_day_that_is_called_certain(
+    taps: list[tuple[int, int]], no_exit: int, start: int
+) -> None:
+    def days(shifts: tuple[int, ...]) -> dict[date, Session]:
+        at = zip(taps, shifts, strict=True)
+        records = [visit(start + t + by, tap, u=u) for tap, ((t, u), by) in enumerate(at)]
+        return {one.day: one for one in counted(*records, no_exit=no_exit, **TINY)}
+
+    computed = days((0,) * len(taps))
+    for shifts in itertools.product(*(sorted({-u, 0, u}) for _, u in taps)):
+        shifted = days(shifts)
+        for day, session in computed.items():
+            changed = day not in shifted or shifted[day].half_days != session.half_days
+            assert not changed or "uncertain" in session.flags
+
+
+# --- purity ----------------------------------------------------------------------------------------------------------
+
+
+def naive(taps: list[VisitRecord]) -> Counter[tuple[str, str, date]]:
+    """The rules once more, written down as directly as they can be, for Paris at 04:00."""
+    by_person: dict[tuple[str, bytes], list[int]] = {}
+    for one in taps:
+        by_person.setdefault((one.host, one.who), []).append(one.t)  # type: ignore[arg-type]
+    found: Counter[tuple[str, str, date]] = Counter()
+    for (host, who), times in by_person.items():
+        days: dict[date, list[int]] = {}
+        last = -1000
+        for t in sorted(times):
+            if t - last >= 120:
+                last = t
+                local = datetime.fromtimestamp(t, PARIS).replace(tzinfo=None)
+                days.setdefault((local - timedelta(hours=4)).date(), []).append(t)
+        for day, kept in days.items():
+            closed_min = sum(kept[i + 1] - kept[i] for i in range(0, len(kept) - 1, 2)) / 60
+            n = max(1, -int(-(closed_min - 15) // 240)) if len(kept) > 1 else 0
+            n = max(n, 1) if len(kept) % 2 else n
+            found[host, who.hex(), day] = min(n, 2)
+    return found
+
+
+RECORDS = st.lists(
+    st.builds(
+        lambda t, tap, host, who: visit(t, tap, host=host, home=HOME if host == HOST else HOST, who=bytes([who]) * 16),
+        st.integers(NINE, NINE + 5 * 86_400).map(lambda t: t // 60 * 60),
+        st.integers(0, 5),
+        st.sampled_from([HOST, HOME]),
+        st.integers(0, 1),
+    ),
+    max_size=24,
+)
+
+
+@given(RECORDS, st.randoms(use_true_random=False))
+def test_order_and_repetition_change_nothing_and_the_figures_are_those_of_the_plain_rules(
+    records: list[VisitRecord], chance: "object"
+) -> None:
+    once = counted(*records)
+    again = records + records[: len(records) // 2]
+    chance.shuffle(again)  # type: ignore[attr-defined]
+    assert [one.document() for one in counted(*again)] == [one.document() for one in once]
+    assert [one.items for one in counted(*again)] == [one.items for one in once]
+    assert {(one.host, one.who, one.day): one.half_days for one in once} == naive(records)
+    assert once == sorted(once)
