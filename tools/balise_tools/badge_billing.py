@@ -15,15 +15,17 @@ from balise_gateway.badges.billing.agreement import Agreement
 from balise_gateway.badges.billing.sessions import Session
 from balise_gateway.badges.billing.visits import Inputs, Trust
 from balise_gateway.errors import BadgeError, PaperError
+from balise_wire import cose
 from balise_wire.errors import WireError
 from balise_wire.places import KEY_BYTES, Table, read_table
 
 FAILED, USAGE = 1, 2
 Visits = Annotated[list[Path], typer.Argument(metavar="VISITS...", help="Envelopes (COSE sequence) or JSON lines.")]
 AgreementFile = Annotated[Path, typer.Option("--agreement", help="The agreement between the places.")]
-GatewayKeys = Annotated[list[str] | None, typer.Option("--key", help="A gateway's public key that you vouch for.")]
-TableFile = Annotated[Path | None, typer.Option("--table", help="The signed table of places.")]
-TableKey = Annotated[str | None, typer.Option("--table-key", help="The public key of the federation's table.")]
+Keys = Annotated[
+    list[str] | None, typer.Option("--key", help="A public key that you vouch for: of a gateway, or of the table.")
+]
+TableFile = Annotated[Path | None, typer.Option("--table", help="The table of places, signed by one of the keys.")]
 Period = Annotated[str | None, typer.Option("--period", help="One month, such as 2026-11; all visits if not said.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
@@ -37,15 +39,14 @@ def add_to(app: typer.Typer) -> None:
 def show_sessions(
     visits: Visits,
     agreement: AgreementFile,
-    key: GatewayKeys = None,
+    key: Keys = None,
     table: TableFile = None,
-    table_key: TableKey = None,
     period: Period = None,
     as_json: AsJson = False,
 ) -> None:
     """Who was where on which day, and for how many half-days: one line a person and day."""
     try:
-        known, inputs, _ = _read(visits, agreement, key, table, table_key)
+        known, inputs, _ = _read(visits, agreement, key, table)
         found = settlement.sessions_in(inputs, known, period and settlement.check_period(period))
         undated = len(inputs.taps()[1])
     except BadgeError as error:
@@ -58,15 +59,14 @@ def show_sessions(
 def settle(
     visits: Visits,
     agreement: AgreementFile,
-    key: GatewayKeys = None,
+    key: Keys = None,
     table: TableFile = None,
-    table_key: TableKey = None,
     period: Period = None,
     as_json: AsJson = False,
 ) -> None:
     """What each place owes, gross, per pair, after set-off, and which payments settle it."""
     try:
-        known, inputs, signing_keys = _read(visits, agreement, key, table, table_key)
+        known, inputs, signing_keys = _read(visits, agreement, key, table)
         signed = signatures.check(agreement, known.raw, known.places, signing_keys)
         bill = settlement.settle(inputs, known, signed, period and settlement.check_period(period))
     except BadgeError as error:
@@ -84,40 +84,52 @@ def fail(text: str, code: int = FAILED) -> NoReturn:
     raise typer.Exit(code)
 
 
-def hex_key(text: str, what: str) -> bytes:
+def public_key(text: str) -> bytes:
     """A public key from 64 hex digits, or the end of the command."""
     try:
         found = bytes.fromhex(text)
     except ValueError:
         found = b""
     if len(found) != KEY_BYTES:
-        fail(f"{what} {text!r}: a public key is {2 * KEY_BYTES} hex digits", USAGE)
+        fail(f"--key {text!r}: a public key is {2 * KEY_BYTES} hex digits", USAGE)
     return found
 
 
-def read_places(table: Path | None, table_key: str | None) -> Table | None:
-    """The signed table of places, when one is given. Raises PaperError."""
+def trusted(keys: list[str] | None, table: Path | None) -> tuple[Trust, dict[str, tuple[bytes, ...]]]:
+    """Whose visits count, and which keys sign for places. Raises PaperError.
+
+    With a table one of the keys has signed it; the others, and all without a table, are keys of gateways.
+    """
+    given = [public_key(text) for text in keys or ()]
     if table is None:
-        return None
-    if table_key is None:
-        fail("--table needs --table-key: nobody could tell whether the table is the right one", USAGE)
+        return Trust.of(given), {}
+    places, signed_by = _table(table, given)
+    return Trust.of((key for key in given if key != signed_by), places), signatures.keys_of(places)
+
+
+def _table(path: Path, keys: list[bytes]) -> tuple[Table, bytes]:
+    if not keys:
+        fail("--table needs --key: the public key of the federation, which has signed it", USAGE)
     try:
-        return read_table(table.read_bytes(), hex_key(table_key, "--table-key"))
+        data = path.read_bytes()
+        kid, _ = cose.verify1(data, {cose.kid_of(key): key for key in keys})
+        signed_by = next(key for key in keys if cose.kid_of(key) == kid)
+        return read_table(data, signed_by), signed_by
     except OSError as error:
-        raise PaperError("table", f"{table}: cannot be read ({error.strerror})") from error
+        raise PaperError("table", f"{path}: cannot be read ({error.strerror})") from error
     except WireError as error:
-        raise PaperError("table", f"{table}: {error}") from error
+        raise PaperError("table", f"{path}: {error}") from error
 
 
 def _read(
-    visits: list[Path], agreement: Path, keys: list[str] | None, table: Path | None, table_key: str | None
+    visits: list[Path], agreement: Path, keys: list[str] | None, table: Path | None
 ) -> tuple[Agreement, Inputs, dict[str, tuple[bytes, ...]]]:
     known = agreements.load(agreement)
-    places = read_places(table, table_key)
-    inputs = Inputs(Trust.of([hex_key(key, "--key") for key in keys or ()], places))
+    trust, signing_keys = trusted(keys, table)
+    inputs = Inputs(trust)
     for path in visits:
         inputs.add_file(path)
-    return known, inputs, signatures.keys_of(places)
+    return known, inputs, signing_keys
 
 
 def _line(session: Session, known: Agreement) -> str:

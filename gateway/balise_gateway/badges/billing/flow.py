@@ -79,11 +79,12 @@ class Network:
             queued.discard(here)
             for arc in self._arcs.get(here, []):
                 cost = distance[here] + arc.cost
-                if arc.left and cost < distance.get(arc.to, cost + 1):
-                    distance[arc.to] = cost
-                    if arc.to not in queued:
-                        queue.append(arc.to)
-                        queued.add(arc.to)
+                if not arc.left or cost >= distance.get(arc.to, cost + 1):
+                    continue
+                distance[arc.to] = cost
+                if arc.to not in queued:
+                    queue.append(arc.to)
+                    queued.add(arc.to)
         return distance
 
     def _fill(self, source: str, sink: str, distance: Mapping[str, int], most: int) -> int:
