@@ -1,7 +1,6 @@
 """The home's own book: who its members are, and which card is whose.
 
-`book` is the file and what may be asked of it and done with it, `schema` makes and migrates it, `listing` is what of
-it another place may know.
+`book` is the file and what may be asked of it and done with it, `listing` is what of it other places may know.
 """
 
 from balise_gateway.badges.register.book import Card, Member, Register, State

@@ -5,22 +5,48 @@ card comes back by a command of its own and by nothing else, and that a SUN coun
 members may do, and their credit, to the place's own software.
 """
 
-import os
 import sqlite3
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from balise_gateway.badges.register import schema
+from balise_gateway.badges.database import open_database, transaction
 from balise_gateway.errors import BadgeError
 
 FILE_NAME = "register.db"
-BUSY_S = 10.0  # a command and the gateway write in turn
 State = Literal["blank", "active", "lost", "ended", "replaced"]
 Reason = Literal["lost", "ended", "replaced"]
+_STEPS = (
+    """
+    CREATE TABLE member (
+      id TEXT NOT NULL PRIMARY KEY CHECK (id <> ''),
+      client TEXT NOT NULL, -- what the home wants to find again in bills: an organisation's number; may be empty
+      name TEXT NOT NULL, -- may be empty: nothing here needs it
+      ended_day INTEGER -- days since 1970-01-01; NULL while active
+    );
+
+    CREATE TABLE card (
+      number TEXT NOT NULL PRIMARY KEY CHECK (length(number) = 10),
+      uid_token BLOB UNIQUE CHECK (length(uid_token) = 16), -- never a UID: HMAC with the scan key
+      grade INTEGER NOT NULL CHECK (grade BETWEEN 0 AND 2),
+      member TEXT REFERENCES member (id),
+      state TEXT NOT NULL CHECK (state IN ('blank', 'active', 'lost', 'ended', 'replaced')),
+      issued_day INTEGER,
+      last_day INTEGER, -- the card is good until the end of this day; NULL: until it is revoked
+      changed_day INTEGER NOT NULL,
+      CHECK (state <> 'active' OR (member IS NOT NULL AND issued_day IS NOT NULL)),
+      CHECK (state <> 'blank' OR member IS NULL)
+    );
+
+    CREATE INDEX card_of_member ON card (member);
+
+    CREATE TABLE sun (
+      number TEXT NOT NULL PRIMARY KEY, -- also of a card that a restored register does not know
+      counter INTEGER NOT NULL -- the highest reading counter that was accepted
+    );
+    """,
+)
 _COLUMNS = "card.number, uid_token, grade, member, client, state, issued_day, last_day"
 
 
@@ -53,13 +79,12 @@ class Card:
 
 
 class Register:
-    """The book. Building it touches nothing; `open` does. Any thread may use it."""
+    """The book. Building it touches nothing; `open` does. One thread uses one of them; several may be open."""
 
     def __init__(self, data_dir: Path, uid_token: Callable[[bytes], bytes]) -> None:
         self.path = data_dir / FILE_NAME
         self._token_of = uid_token
         self._open: sqlite3.Connection | None = None
-        self._lock = threading.RLock()
 
     def __enter__(self) -> "Register":
         self.open()
@@ -70,19 +95,9 @@ class Register:
 
     def open(self) -> None:
         """Opens the file, and makes it when there is none. Raises BadgeError."""
-        if self._open is not None:
-            return
-        with self._told():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))  # before SQLite would make it for all to read
-            db = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-            try:
-                db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
-                schema.make_or_migrate(db, self.path)
-            except (sqlite3.Error, BadgeError):
-                db.close()
-                raise
-        self._open = db
+        if self._open is None:
+            self._open = open_database(self.path, _STEPS)
+            self._open.execute("PRAGMA foreign_keys = ON")
 
     def close(self) -> None:
         """Lets go of the file. May be called twice."""
@@ -96,7 +111,7 @@ class Register:
         """Makes a member known, or changes what is known; one who had ended is active again."""
         if not member.id.strip() or "\0" in member.id:
             raise BadgeError(f"{member.id!r} is no member id: it needs a character, and none of them NUL")
-        with self._transaction() as db:
+        with transaction(self._db()) as db:
             db.execute(
                 "INSERT INTO member VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET client = excluded.client,"
                 " name = excluded.name, ended_day = excluded.ended_day",
@@ -114,7 +129,7 @@ class Register:
 
     def end_member(self, member_id: str, day: int) -> list[str]:
         """Ends a member, and every active card with them; returns the cards' numbers."""
-        with self._transaction() as db:
+        with transaction(self._db()) as db:
             if not db.execute("UPDATE member SET ended_day = ? WHERE id = ?", (day, member_id)).rowcount:
                 raise BadgeError(f"no member {member_id!r}; see: balise badge list")
             ended = db.execute("SELECT number FROM card WHERE member = ? AND state = 'active'", (member_id,)).fetchall()
@@ -126,7 +141,7 @@ class Register:
 
     def forget_member(self, member_id: str) -> None:
         """Erases a member. Their cards stay revoked; whose they were is not known any more."""
-        with self._transaction() as db:
+        with transaction(self._db()) as db:
             if db.execute("SELECT 1 FROM card WHERE member = ? AND state = 'active'", (member_id,)).fetchone():
                 raise BadgeError(f"{member_id!r} still has a card; end the member first")
             db.execute("UPDATE card SET member = NULL WHERE member = ?", (member_id,))
@@ -136,8 +151,10 @@ class Register:
 
     def add_blanks(self, numbers: Iterable[str], day: int) -> None:
         """Numbers that are printed now and handed out later. All of them or none."""
-        with self._transaction() as db:
+        with transaction(self._db()) as db:
             for number in numbers:
+                if db.execute("SELECT 1 FROM card WHERE number = ?", (number,)).fetchone():
+                    raise BadgeError("a number of the batch is there already; nothing was added")
                 db.execute(
                     "INSERT INTO card (number, grade, state, changed_day) VALUES (?, 0, 'blank', ?)", (number, day)
                 )
@@ -159,7 +176,7 @@ class Register:
         chip before is replaced. `replaces` is the member's card that stops with this one.
         """
         token = self._token_of(uid) if uid else None
-        with self._transaction() as db:
+        with transaction(self._db()) as db:
             self._may_issue(db, number, member)
             if token is not None:
                 self._take_chip(db, token, number, day)
@@ -176,7 +193,7 @@ class Register:
 
     def revoke(self, number: str, reason: Reason, day: int) -> Card:
         """From now on this card is refused, here at once and elsewhere with the next list."""
-        with self._transaction() as db:
+        with transaction(self._db()) as db:
             state = self._state_of(db, number)
             if state == "blank":
                 raise BadgeError("this card was never issued; there is nothing to revoke")
@@ -187,7 +204,7 @@ class Register:
 
     def found(self, number: str, day: int) -> Card:
         """A lost card is back with its bearer, or ended when they are no member any more."""
-        with self._transaction() as db:
+        with transaction(self._db()) as db:
             if (state := self._state_of(db, number)) != "lost":
                 raise BadgeError(f"this card is not lost, it is {state}")
             db.execute(
@@ -216,7 +233,7 @@ class Register:
 
         "revoked" when the number lives on in another chip. A number that is not known here is the caller's to judge.
         """
-        with self._transaction() as db:
+        with transaction(self._db()) as db:
             row = db.execute("SELECT uid_token FROM card WHERE number = ?", (number,)).fetchone()
             if row is not None and row[0] is not None and row[0] != self._token_of(uid):
                 return "revoked"
@@ -229,7 +246,7 @@ class Register:
 
     def forget_counter(self, number: str) -> None:
         """For a chip that was personalised anew with this number: its counter starts at 0."""
-        with self._transaction() as db:
+        with transaction(self._db()) as db:
             db.execute("DELETE FROM sun WHERE number = ?", (number,))
 
     # --- Inside ------------------------------------------------------------------------------------------------------
@@ -288,37 +305,15 @@ class Register:
         return next(iter(self._rows(sql, *told)), None)
 
     def _rows(self, sql: str, *told: object) -> list[tuple[Any, ...]]:
-        with self._told(), self._lock:
+        try:
             return self._db().execute(sql, told).fetchall()
+        except sqlite3.Error as error:
+            raise BadgeError(f"{self.path}: cannot be read: {error}; check the disk") from error
 
     def _db(self) -> sqlite3.Connection:
         if self._open is None:
             raise BadgeError(f"{self.path}: not open")
         return self._open
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of it on disk when it ends, or nothing of it."""
-        with self._told(), self._lock:
-            db = self._db()
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            finally:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.IntegrityError as error:
-            raise BadgeError(f"{self.path}: such a card is there already, or cannot be ({error})") from error
-        except sqlite3.DatabaseError as error:
-            raise BadgeError(f"{self.path}: {error}; check the disk and the file's permissions") from error
-        except OSError as error:
-            raise BadgeError(f"{self.path}: {error.strerror}; check the folder and its permissions") from error
 
 
 def _card(row: tuple[Any, ...]) -> Card:
