@@ -114,11 +114,15 @@ class Book:
         """The recorded taps that are not in the journal yet, oldest first."""
         return list(self._taps("said = 0 ORDER BY tap"))
 
-    def note_said(self, taps: Sequence[tuple[int, int | None, int]]) -> None:
-        """These (tap, utc_s, unsure_s) are in the journal."""
+    def date(self, tap: int, utc_s: int, unsure_s: int) -> None:
+        """The time of a tap has become known: from now on it is this."""
         with transaction(self.db) as db:
-            rows = [(utc_s, unsure_s, tap) for tap, utc_s, unsure_s in taps]
-            db.executemany("UPDATE tap SET utc_s = ?, unsure_s = ?, said = 1 WHERE tap = ?", rows)
+            db.execute("UPDATE tap SET utc_s = ?, unsure_s = ? WHERE tap = ?", (utc_s, unsure_s, tap))
+
+    def note_said(self, taps: Sequence[int]) -> None:
+        """These are in the journal."""
+        with transaction(self.db) as db:
+            db.executemany("UPDATE tap SET said = 1 WHERE tap = ?", [(tap,) for tap in taps])
 
     def of_day(self, who: bytes, since_utc_s: int) -> list[int]:
         """When this person's card was shown here since then, in order."""
@@ -131,9 +135,11 @@ class Book:
         return list(self._taps(f"who IN ({marks}) ORDER BY tap", tuple(pseudonyms)))
 
     def provisional(self) -> list[Provisional]:
-        """Taps that wait for their home's pseudonym."""
-        query = "SELECT p.tap, p.home, p.token, p.year, t.who FROM provisional p JOIN tap t USING (tap) ORDER BY p.tap"
-        return [Provisional(*row) for row in self.db.execute(query)]
+        """Taps in the journal that wait for their home's pseudonym."""
+        query = (
+            "SELECT p.tap, p.home, p.token, p.year, t.who FROM provisional p JOIN tap t USING (tap) WHERE t.said = 1"
+        )
+        return [Provisional(*row) for row in self.db.execute(f"{query} ORDER BY p.tap")]
 
     def resolve(self, tap: int, who: bytes) -> None:
         """The home has said who that was."""

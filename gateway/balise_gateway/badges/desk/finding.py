@@ -1,0 +1,107 @@
+"""Whose card is it: the place's own register first, then the lists that other homes have sent.
+
+Promises that nothing is asked of the network, and that a card which was revoked, or of which nobody knows, is never
+taken for another. Leaves proofs to `cards/`, and what is shown to `rules.py`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from balise_gateway.badges.cards.recognise import Claim
+from balise_gateway.badges.federation.lists import CardLists, Found
+from balise_gateway.badges.showing import Reason
+from balise_wire.places import PlaceKeys
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """Who stands there. `token` is set where the home has not said a pseudonym yet; then `who` is ours."""
+
+    home: str
+    who: bytes
+    credit_half_days: int | None = None
+    credit_utc_s: int | None = None
+    client: str = ""
+    list_utc_s: int | None = None  # None: our own register, or no list yet
+    token: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Own:
+    """A card of this place's own register. `member` is None where it was revoked, or never handed out."""
+
+    member: str | None
+    client: str = ""
+
+
+class Register(Protocol):
+    """The place's own members."""
+
+    def own_by_number(self, number: str) -> Own | None:
+        """The card of this number; None: no card of ours."""
+        ...
+
+    def own_by_uid(self, uid: bytes) -> Own | None:
+        """The card with this UID; None: no card of ours."""
+        ...
+
+
+Credit = Callable[[str], tuple[int, int] | None]  # member: (half-days left, as of UTC seconds)
+
+
+class Finder:
+    """Finds bearers. `credit` is asked anew each time."""
+
+    def __init__(self, place: str, keys: PlaceKeys, register: Register, lists: CardLists, credit: Credit) -> None:
+        self._place, self._keys, self._register, self._lists = place, keys, register, lists
+        self._credit = credit
+
+    def find(self, claim: Claim, year: int, old_before_utc_s: int | None) -> Bearer | Reason:
+        """The bearer, or why there is none. Lists of before `old_before_utc_s` may lack cards that are good."""
+        if claim.home is None or claim.home == self._place:
+            own = self._own(claim)
+            if own is not None:
+                return self._bearer(own, year)
+        if claim.home is None or not claim.number:
+            found = self._lists.by_uid(claim.uid) if claim.uid else None
+            return "not listed" if found is None else self._guest(found, year)
+        if claim.home == self._place:
+            return "not listed"
+        found = self._lists.by_number(claim.home, claim.number)
+        return self._guest(found, year) if found is not None else self._unlisted(claim, old_before_utc_s)
+
+    def _own(self, claim: Claim) -> Own | None:
+        if claim.number:
+            return self._register.own_by_number(claim.number)
+        return self._register.own_by_uid(claim.uid) if claim.uid else None
+
+    def _bearer(self, own: Own, year: int) -> Bearer | Reason:
+        if own.member is None:
+            return "revoked"
+        credit, utc_s = self._credit(own.member) or (None, None)
+        who = self._keys.who(own.member, self._place, year)
+        return Bearer(self._place, who, credit, utc_s, own.client)
+
+    def _guest(self, found: Found, year: int) -> Bearer | Reason:
+        if found.revoked:
+            return "revoked"
+        known_s = found.list_utc_s if found.credit is not None else None
+        if year not in found.who:
+            return self._provisional(found.home, found.token, found.list_utc_s)
+        return Bearer(found.home, found.who[year], found.credit, known_s, found.client, found.list_utc_s)
+
+    def _unlisted(self, claim: Claim, old_before_utc_s: int | None) -> Bearer | Reason:
+        """A card that names its home, which takes part: new since the list was made, or none has come yet."""
+        home = str(claim.home)
+        token = self._lists.token_of(home, claim.number)
+        if token is None:
+            return "not listed"
+        made_s = self._lists.list_utc_s(home)
+        is_old = made_s is None or (old_before_utc_s is not None and made_s < old_before_utc_s)
+        if claim.grade < 1 and not is_old:
+            return "not listed"  # a number that anybody could print; its home's list is new and does not have it
+        return self._provisional(home, token, made_s)
+
+    def _provisional(self, home: str, token: bytes, made_s: int | None) -> Bearer:
+        return Bearer(home, self._keys.provisional_who(token), list_utc_s=made_s, token=token)
