@@ -11,20 +11,20 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random, SystemRandom
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from balise_gateway import hubs, ingests, keys, plugins, sources, status
+from balise_gateway import hubs, ingests, keys, live, plugins, sources, status
 from balise_gateway.api.access import Access
 from balise_gateway.api.tally import Tally
 from balise_gateway.arrival.intake import Intake
+from balise_gateway.badges import office
 from balise_gateway.clock import Clock, GuidedClock, known_utc_ms
 from balise_gateway.config import Config
 from balise_gateway.delivery.uplink import Uplink, freight_of
 from balise_gateway.errors import ConfigError, JournalError, JournalUnavailable
 from balise_gateway.grants.desk import standings_of
 from balise_gateway.grants.gate import Gate
-from balise_gateway.grants.standings import Standings
 from balise_gateway.hubs import HubSettings
 from balise_gateway.ingests import Ingest, Listen, Token
 from balise_gateway.journal import Journal
@@ -44,12 +44,14 @@ from balise_gateway.quality.qualifier import Quality
 from balise_wire.envelope import Signer
 from balise_wire.frames import FrameKeys
 
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
 # httpx brings a command line, with rich and Pygments: 6 MB that no daemon needs. It does without (httpx/__init__.py).
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
 FIRST_OPEN_RETRY_S, LAST_OPEN_RETRY_S = 1.0, 60.0
 HOME_FORM = "rice"
-MAX_DOUBTS_TOLD = 20
 PAGE = "page"  # and what is counted for it
 
 
@@ -115,7 +117,9 @@ class Gateway:
         had, self.ingests = self.ingests, self._ingests_of(config)
         self._config, self._parts = config, parts  # from here on frames are judged by the new one
         gone = [each for each in (*had, *before.uplinks) if each not in self.ingests and each not in parts.uplinks]
-        await crew.stop(before.closer, *gone, *before.earlier_uplinks)
+        await crew.stop(before.closer, before.office, *gone, *before.earlier_uplinks)
+        if before.office is not None:
+            before.office.close()
         if _page_of(old) != _page_of(config):
             await crew.stop(PAGE)
             self._start_page(crew, parts)
@@ -130,6 +134,8 @@ class Gateway:
         """Closes the files without another word: what the kernel does for a process that has died."""
         if self._parts is not None:
             self._parts.intake.abandon()
+            if self._parts.office is not None:
+                self._parts.office.close()
             for journal in (self._parts.journal, *(each.journal for each in self._parts.retired)):
                 journal.close()
 
@@ -143,12 +149,13 @@ class Gateway:
                 base = status.of_journal(db, self._config, parts.signer)
         except JournalError as error:
             base = {"gateway": status.identity(parts.signer), "journal": {"error": str(error)}, "nodes": [], "logs": []}
-        live = {"link": _link_state(parts.link), "journal": _journal_state(parts.intake), "clock": self._clock_state()}
-        hub_states = {uplink.settings.log: _hub_state(uplink, parts.standings) for uplink in parts.uplinks}
-        document = status.merged(base, live, hub_states)
+        now = {"link": live.link(parts.link), "journal": live.journal(parts.intake), "clock": self._clock_state()}
+        hub_states = {uplink.settings.log: live.hub(uplink, parts.standings) for uplink in parts.uplinks}
+        document = status.merged(base, now, hub_states)
         document["ingests"] = [ingest.status() for ingest in self.ingests]
         document["earlier_keys"] = [each.status() for each in parts.retired]
-        document["doubts"] = _doubts(parts)
+        document["doubts"] = live.doubts(parts.intake, parts.quality)
+        document["badge"] = parts.office.status() if parts.office is not None and self._crew is not None else None
         document["not_corrected"] = [
             {"node": node, "channel": name, "model": model, "why": why}
             for (node, name, model), why in parts.quality.corrections.problems.items()
@@ -169,16 +176,24 @@ class Gateway:
         if self._parts is not None:
             self._parts.intake.take(ingest, source, data, token, marks)
 
+    def pages(self) -> "list[BaseRoute]":
+        """All that this gateway answers over HTTP beside its page; there is nothing before it runs."""
+        from balise_gateway.api import app  # its libraries are needed by those only who want a page
+        from balise_gateway.operation import metrics
+
+        parts = self._parts
+        if parts is None:
+            return []
+        room = app.Room(parts.journal, self._clock, parts.access, parts.tally, parts.sites, parts.zone)
+        badges = [] if parts.office is None else parts.office.routes()
+        return [*app.routes(room), metrics.route(self.status, self._config.gateway.data_dir), *badges]
+
     def _start_page(self, crew: Crew, parts: "_Parts") -> None:
         if self._config.page is None:
             return
-        from balise_gateway import page  # its libraries are needed by those only who want a page
-        from balise_gateway.api import app
-        from balise_gateway.operation import metrics
+        from balise_gateway import page
 
-        room = app.Room(parts.journal, self._clock, parts.access, parts.tally, parts.sites, parts.zone)
-        more = [*app.routes(room), metrics.route(self.status, self._config.gateway.data_dir)]
-        crew.start(PAGE, page.serve(self._config.page, self.status, more))
+        crew.start(PAGE, page.serve(self._config.page, self.status, self.pages()))
         crew.start(PAGE, parts.tally.run())
 
     async def _open(self, parts: "_Parts", stop: asyncio.Event) -> bool:
@@ -215,6 +230,8 @@ class Gateway:
                 crew.start(uplink, uplink.run())
         for earlier in parts.earlier_uplinks:
             crew.start(earlier, earlier.run())
+        if parts.office is not None:
+            crew.start(parts.office, parts.office.run(functools.partial(_is_sending, parts)))
 
     def _clock_state(self) -> Mapping[str, object]:
         utc_ms = known_utc_ms(self._clock)
@@ -260,6 +277,8 @@ class _Parts:
         meters = functools.partial(Meter, self.link, self.journal, clock, self.zone)
         earlier = (self.standings, clock, edge.transport, edge.dice, meters)
         self.earlier_uplinks = [uplink for each in self.retired for uplink in each.uplinks(config, *earlier)]
+        edges = office.Edges(edge.transport, edge.dice)
+        self.office = None if config.badge is None else office.Office(config, clock, self.journal, edges)
         self.uplinks: list[Uplink] = []
         for settings in config.hubs:
             running = before.uplink(config, settings) if before else None
@@ -297,6 +316,8 @@ def _make_ready(parts: _Parts, clock: Clock) -> None:
         logs.ensure(db, parts.all_logs)
         spans.fill(db)
     parts.standings.note_given(clock.utc_ms())
+    if parts.office is not None:
+        parts.office.open()
     for each in parts.retired:
         each.open(parts.standings)
 
@@ -340,43 +361,10 @@ def _bounds(config: Config) -> Bounds:
     return Bounds(kept.max_journal_bytes, kept.keep_days, kept.keep_sent_days, taps_days)
 
 
-def _journal_state(intake: Intake) -> Mapping[str, object]:
-    state = intake.state
-    return {
-        "error": state.error,
-        "failures": state.failures,
-        "commits": state.commits,
-        "last_commit_utc_ms": state.last_utc_ms,
-        "pending_frames": intake.pending,
-        "repeated_frames": state.repeats,
-        "not_taken": dict(sorted(state.not_taken.items())),
-    }
-
-
-def _doubts(parts: "_Parts") -> list[dict[str, object]]:
-    """The newest values that are not believed, and why, newest first."""
-    names = {kid: node.name for kid, node in parts.intake.nodes.items()}
-    told = []
-    for doubt in list(parts.quality.recent)[: -MAX_DOUBTS_TOLD - 1 : -1]:
-        shown = doubt._asdict()
-        key = shown.pop("kid")
-        told.append({"node": names.get(key) or key.decode("utf-8", "replace"), **shown})
-    return told
-
-
-def _link_state(link: Link) -> Mapping[str, object]:
-    return {"metered": link.metered, "says": link.source}
-
-
-def _hub_state(uplink: Uplink, standings: Standings) -> dict[str, object]:
-    state = uplink.state
-    try:
-        grant = standings.state(uplink.settings.log)
-    except JournalError:
-        grant = "unreadable"  # nothing leaves, and the uplink's error says why
-    answered = {"answers": state.answers, "sent_bytes": state.sent_bytes}
-    held = {"grant": grant, "held_back": state.held_back}
-    return {"error": state.error, "failures": state.failures, **answered, **held}
+def _is_sending(parts: _Parts) -> bool:
+    """Whether all hubs that get visits answer."""
+    granted = [each for each in parts.uplinks if (grant := parts.standings[each.settings.log].grant) and grant.visits]
+    return all(uplink.state.error is None for uplink in granted)
 
 
 async def _real_listen(factory: Any, host: str, port: int, **options: Any) -> asyncio.Server:

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from balise_gateway.badges.billing.days import Calendar
 from balise_gateway.badges.cards.recognise import Claim
 from balise_gateway.badges.desk import rules
 from balise_gateway.badges.desk.book import Book, Provisional, Tap
-from balise_gateway.badges.desk.calendar import Calendar
-from balise_gateway.badges.desk.finding import Bearer, Finder
+from balise_gateway.badges.desk.finding import Bearer, Finder, When
 from balise_gateway.badges.desk.rules import Scene
 from balise_gateway.badges.seen import Seen
 from balise_gateway.badges.settings import BadgeSettings
@@ -75,8 +75,10 @@ class Desk:
         return Verdict(showing, replace(tap, tap=number), bearer, _since_ms(began_s))
 
     def _find(self, claim: Claim, utc_s: int | None) -> Bearer | Reason:
-        old_before = None if utc_s is None else utc_s - round(self._settings.stale_list_days * _DAY_S)
-        return self._finder.find(claim, self._year(utc_s), old_before)
+        if utc_s is None:
+            return self._finder.find(claim, When(self._year(None)))
+        old_before_utc_s = utc_s - round(self._settings.stale_list_days * _DAY_S)
+        return self._finder.find(claim, When(self._year(utc_s), utc_s // _DAY_S, old_before_utc_s))
 
     def _year(self, utc_s: int | None) -> int:
         """Of the local day; without a clock, of the time that this computer takes for now."""
@@ -87,7 +89,7 @@ class Desk:
         scene = Scene(utc_s, (), self.debounce_s, settings.stale_list_days * _DAY_S, settings.show_s)
         if utc_s is None or bearer is None:
             return scene
-        begins = self._calendar.start_utc_s(self._calendar.day_of(utc_s))
+        begins = self._calendar.start_s(self._calendar.day_of(utc_s))
         return replace(scene, earlier_utc_s=[t for t in self._book.of_day(bearer.who, begins) if t <= utc_s])
 
     def _tap(self, seen: Seen, claim: Claim, showing: Showing, bearer: Bearer | None, utc_s: int | None) -> Tap:

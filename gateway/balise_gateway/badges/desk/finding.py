@@ -6,10 +6,10 @@ taken for another. Leaves proofs to `cards/`, and what is shown to `rules.py`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from balise_gateway.badges.cards.recognise import Claim
 from balise_gateway.badges.federation.lists import CardLists, Found
+from balise_gateway.badges.register import Card, Register
 from balise_gateway.badges.showing import Reason
 from balise_wire.places import PlaceKeys
 
@@ -28,23 +28,14 @@ class Bearer:
 
 
 @dataclass(frozen=True)
-class Own:
-    """A card of this place's own register. `member` is None where it was revoked, or never handed out."""
+class When:
+    """The year of pseudonyms; the day since 1970-01-01, None when nobody knows; and when a list counts as old:
+    made before that, it may lack cards that are good.
+    """
 
-    member: str | None
-    client: str = ""
-
-
-class Register(Protocol):
-    """The place's own members."""
-
-    def own_by_number(self, number: str) -> Own | None:
-        """The card of this number; None: no card of ours."""
-        ...
-
-    def own_by_uid(self, uid: bytes) -> Own | None:
-        """The card with this UID; None: no card of ours."""
-        ...
+    year: int
+    today: int | None = None
+    old_before_utc_s: int | None = None
 
 
 Credit = Callable[[str], tuple[int, int] | None]  # member: (half-days left, as of UTC seconds)
@@ -57,31 +48,32 @@ class Finder:
         self._place, self._keys, self._register, self._lists = place, keys, register, lists
         self._credit = credit
 
-    def find(self, claim: Claim, year: int, old_before_utc_s: int | None) -> Bearer | Reason:
-        """The bearer, or why there is none. Lists of before `old_before_utc_s` may lack cards that are good."""
+    def find(self, claim: Claim, when: When) -> Bearer | Reason:
+        """The bearer, or why there is none."""
         if claim.home is None or claim.home == self._place:
-            own = self._own(claim)
-            if own is not None:
-                return self._bearer(own, year)
+            card = self._own(claim)
+            if card is not None:
+                return self._bearer(card, when)
         if claim.home is None or not claim.number:
             found = self._lists.by_uid(claim.uid) if claim.uid else None
-            return "not listed" if found is None else self._guest(found, year)
+            return "not listed" if found is None else self._guest(found, when.year)
         if claim.home == self._place:
             return "not listed"
         found = self._lists.by_number(claim.home, claim.number)
-        return self._guest(found, year) if found is not None else self._unlisted(claim, old_before_utc_s)
+        return self._guest(found, when.year) if found is not None else self._unlisted(claim, when)
 
-    def _own(self, claim: Claim) -> Own | None:
+    def _own(self, claim: Claim) -> Card | None:
         if claim.number:
-            return self._register.own_by_number(claim.number)
-        return self._register.own_by_uid(claim.uid) if claim.uid else None
+            return self._register.by_number(claim.number)
+        return self._register.by_uid(claim.uid) if claim.uid else None
 
-    def _bearer(self, own: Own, year: int) -> Bearer | Reason:
-        if own.member is None:
-            return "revoked"
-        credit, utc_s = self._credit(own.member) or (None, None)
-        who = self._keys.who(own.member, self._place, year)
-        return Bearer(self._place, who, credit, utc_s, own.client)
+    def _bearer(self, card: Card, when: When) -> Bearer | Reason:
+        if card.member is None or card.state == "blank":
+            return "not listed"
+        if not card.is_good(when.today):
+            return "expired" if card.state == "active" else "revoked"
+        credit, utc_s = self._credit(card.member) or (None, None)
+        return Bearer(self._place, self._keys.who(card.member, self._place, when.year), credit, utc_s, card.client)
 
     def _guest(self, found: Found, year: int) -> Bearer | Reason:
         if found.revoked:
@@ -91,14 +83,14 @@ class Finder:
             return self._provisional(found.home, found.token, found.list_utc_s)
         return Bearer(found.home, found.who[year], found.credit, known_s, found.client, found.list_utc_s)
 
-    def _unlisted(self, claim: Claim, old_before_utc_s: int | None) -> Bearer | Reason:
+    def _unlisted(self, claim: Claim, when: When) -> Bearer | Reason:
         """A card that names its home, which takes part: new since the list was made, or none has come yet."""
         home = str(claim.home)
         token = self._lists.token_of(home, claim.number)
         if token is None:
             return "not listed"
         made_s = self._lists.list_utc_s(home)
-        is_old = made_s is None or (old_before_utc_s is not None and made_s < old_before_utc_s)
+        is_old = made_s is None or (when.old_before_utc_s is not None and made_s < when.old_before_utc_s)
         if claim.grade < 1 and not is_old:
             return "not listed"  # a number that anybody could print; its home's list is new and does not have it
         return self._provisional(home, token, made_s)
