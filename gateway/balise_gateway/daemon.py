@@ -18,7 +18,7 @@ from balise_gateway import hubs, ingests, keys, live, plugins, sources, status
 from balise_gateway.api.access import Access
 from balise_gateway.api.tally import Tally
 from balise_gateway.arrival.intake import Intake
-from balise_gateway.badges import office
+from balise_gateway.badges.office import Office
 from balise_gateway.clock import Clock, GuidedClock, known_utc_ms
 from balise_gateway.config import Config
 from balise_gateway.delivery.uplink import Uplink, freight_of
@@ -125,6 +125,11 @@ class Gateway:
             self._start_page(crew, parts)
         self._start(crew, parts, kept=(*had, *before.uplinks))
         return changes(old, config)
+
+    @property
+    def office(self) -> Office | None:
+        """The place's badges, while it runs; None where there are none."""
+        return None if self._parts is None else self._parts.office
 
     def is_well(self) -> bool:
         """Whether what waits for a commit will get one: a full disk is no reason to start anew, a lost timer is."""
@@ -277,8 +282,7 @@ class _Parts:
         meters = functools.partial(Meter, self.link, self.journal, clock, self.zone)
         earlier = (self.standings, clock, edge.transport, edge.dice, meters)
         self.earlier_uplinks = [uplink for each in self.retired for uplink in each.uplinks(config, *earlier)]
-        edges = office.Edges(edge.transport, edge.dice)
-        self.office = None if config.badge is None else office.Office(config, clock, self.journal, edges)
+        self.office = None if config.badge is None else Office(config, clock, self.journal, edge.transport)
         self.uplinks: list[Uplink] = []
         for settings in config.hubs:
             running = before.uplink(config, settings) if before else None

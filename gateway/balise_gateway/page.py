@@ -18,7 +18,7 @@ from balise_gateway.status import Document
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
-    from starlette.routing import Route
+    from starlette.routing import BaseRoute
 
 RETRY_S = 10.0
 
@@ -48,7 +48,7 @@ _STYLE = (
 )
 
 
-def app(status: Callable[[], Document], more: "Sequence[Route]" = ()) -> "Starlette":
+def app(status: Callable[[], Document], more: "Sequence[BaseRoute]" = ()) -> "Starlette":
     """The pages and `more` paths, for any ASGI server."""
     try:
         from starlette.applications import Starlette
@@ -67,7 +67,7 @@ def app(status: Callable[[], Document], more: "Sequence[Route]" = ()) -> "Starle
     return Starlette(routes=[Path("/", home), Path("/status.json", document), *more])
 
 
-async def serve(settings: PageSettings, status: Callable[[], Document], more: "Sequence[Route]" = ()) -> None:
+async def serve(settings: PageSettings, status: Callable[[], Document], more: "Sequence[BaseRoute]" = ()) -> None:
     """Serves until cancelled. Only uvicorn's HTTP protocol is used: its own server wakes ten times a second."""
     try:
         import uvicorn

@@ -1,19 +1,27 @@
 """A place with badges as a whole: readers, desk, screens, lists, the place's own software; run together.
 
-Promises that a fault of one part does not stop another, that a verdict is shown before anything else is done, and that
-`close` leaves doors and screens in their safe state. Leaves every job to its own module, the journal to `daemon.py`.
+Promises that a fault of one part does not stop another, that a verdict is on the screen before anything else is done,
+and that `close` leaves doors and screens in their safe state. Leaves every job to its own module, the journal to
+`daemon.py`.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any
+import functools
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from balise_gateway import plugins
 from balise_gateway.badges import outputs as output_kinds
 from balise_gateway.badges import readers as reader_kinds
+from balise_gateway.badges.connectors import Balance
 from balise_gateway.badges.desk import backlog
+from balise_gateway.badges.desk.days import days_of
 from balise_gateway.badges.desk.desk import Desk, Verdict
+from balise_gateway.badges.desk.finding import Finder
 from balise_gateway.badges.desk.saying import Sayer
+from balise_gateway.badges.federation import paths
+from balise_gateway.badges.federation.rounds import Rounds
 from balise_gateway.badges.front import Front
 from balise_gateway.badges.readers import Reader
 from balise_gateway.badges.records import Records
@@ -24,55 +32,83 @@ from balise_gateway.errors import BadgeError, JournalError
 from balise_gateway.journal import Journal
 from balise_gateway.log import event
 
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
 LOOK_S = 2.0  # how soon an unplugged reader, a new list or a backlog is on the screen
+ROUND_S = 900.0  # how often the others are asked for their lists
+MOST_VERDICTS = 20
 _MS_PER_S, _DAY_S = 1_000, 86_400
 Sending = Callable[[], bool]  # whether the hubs that get visits answer
 
 
 class Office:
-    """One place. `records` are its files; `visit_logs` the logs whose grants let visits through."""
+    """One place. `transport` is httpx's, for asking other places."""
 
-    def __init__(
-        self, config: Config, clock: Clock, journal: Journal, records: Records, visit_logs: Sequence[int]
-    ) -> None:
+    def __init__(self, config: Config, clock: Clock, journal: Journal, transport: Any = None) -> None:
         if config.badge is None:
             raise BadgeError("this configuration has no section [badge]")
-        self.settings, self.records = config.badge, records
-        self._clock, self._journal, self._visit_logs = clock, journal, tuple(visit_logs)
+        self.settings, self._zone = config.badge, ZoneInfo(config.gateway.time_zone)
+        self._clock, self._journal, self._transport = clock, journal, transport
+        self._visit_logs = [log for log, grant in config.grants.items() if grant.visits]
+        self.records = Records(config.badge, config.gateway.data_dir, self._now_utc_s, self._balance)
         self.readers: list[Reader] = [plugins.load(reader_kinds, s.kind).Reader(s) for s in config.readers]
         self.front = Front([plugins.load(output_kinds, s.kind).Output(s) for s in config.outputs])
         self.verdicts: list[Verdict] = []  # the newest ones, for the status
-        self._sayer = Sayer(self.settings.place, records.book, journal, clock)
-        self._desk = Desk(self.settings, clock, records)
         self._told = asyncio.Event()
-        self._sending: Sending = lambda: True
+        self._works: _Works | None = None
         self._forgot_day = 0
 
+    def open(self) -> None:
+        """Opens the place's files; harmless when they are open. Raises BadgeError or KeyFileError."""
+        if self._works is None:
+            self.records.open()
+            self._works = _Works(self, self._clock, self._journal, self._zone, self._transport)
+
     async def run(self, sending: Sending) -> None:
-        """Runs until cancelled; the records and the journal are open."""
-        self._sending = sending
+        """Runs until cancelled; it and the journal are open."""
+        works = self.works
         async with asyncio.TaskGroup() as group:
             for reader in self.readers:
-                group.create_task(reader.run(self.take))
-            group.create_task(self._look())
+                group.create_task(reader.run(self._seen))
+            group.create_task(self._look(sending))
+            group.create_task(_repeat(works.rounds.once, ROUND_S))
 
-    def take(self, reader: Reader | None, seen: Seen) -> Verdict:
+    @property
+    def works(self) -> "_Works":
+        """The parts that need open files."""
+        if self._works is None:
+            raise BadgeError("the place's files are not open yet; try again in a moment")
+        return self._works
+
+    def take(self, seen: Seen) -> Verdict:
         """A card was shown, or a number typed: the verdict, which is on the screen when this returns."""
-        verdict = self._desk.take(seen)
+        verdict = self.works.desk.take(seen)
         self.front.tell(verdict.showing, asyncio.get_running_loop().time())
-        self.verdicts = [*self.verdicts[-19:], verdict]
+        self.verdicts = [*self.verdicts[-MOST_VERDICTS:], verdict]
         self._told.set()
         return verdict
 
     def close(self) -> None:
-        """Lets go of readers and screens; harmless when done before."""
+        """Lets go of readers, screens and files; harmless when done before."""
         for reader in self.readers:
             reader.close()
         self.front.close()
+        self.records.close()
+        self._works = None
+
+    def routes(self) -> "list[BaseRoute]":
+        """What other places and this place's people are answered, below `/badge`."""
+        from starlette.routing import Mount
+
+        return [Mount("/badge", app=self._answer)]
 
     def status(self) -> dict[str, Any]:
         """For the status document: no card, no person."""
+        if self._works is None:
+            return {"place": self.settings.place, "error": "the place's files are not open"}
         took_ms = sorted(verdict.took_ms for verdict in self.verdicts)
+        now_s, stale_s = self._now_utc_s(), self.settings.stale_list_days * _DAY_S
         return {
             "place": self.settings.place,
             "showing": self.front.now.state,
@@ -80,14 +116,35 @@ class Office:
             "outputs": self.front.status(),
             "taps": self.records.book.counts(),
             "verdict_ms": round(took_ms[len(took_ms) // 2], 1) if took_ms else None,
+            "table": self.records.cache.status(now_s),
+            "lists": self.records.lists.ages(now_s, stale_s),
+            "away": self._works.rounds.away,
         }
 
-    async def _look(self) -> None:
-        """Says what is written down, and what is true between two cards."""
+    def _seen(self, reader: Reader, seen: Seen) -> None:
+        self.take(seen)
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        if self._works is None:
+            from starlette.responses import PlainTextResponse
+
+            await PlainTextResponse("this place is not open yet; try again in a moment", 503)(scope, receive, send)
+            return
+        await self._works.app({**scope, "root_path": ""}, receive, send)  # the routes below have their whole paths
+
+    def _now_utc_s(self) -> int | None:
+        utc_ms = known_utc_ms(self._clock)
+        return None if utc_ms is None else utc_ms // _MS_PER_S
+
+    def _balance(self, member: str) -> Balance | None:
+        return None
+
+    async def _look(self, sending: Sending) -> None:
+        """Says what is written down, and shows what is true between two cards."""
         while True:
             self._told.clear()
             self._say()
-            self._rest()
+            self._rest(sending)
             try:
                 async with asyncio.timeout(LOOK_S):
                     await self._told.wait()
@@ -96,24 +153,23 @@ class Office:
 
     def _say(self) -> None:
         try:
-            self._sayer.say()
-            self._sayer.resolve(self.records.lists)
+            self.works.sayer.say()
+            self.works.sayer.resolve(self.records.lists)
         except (JournalError, BadgeError) as error:  # what was not said stays in the book, for the next look
             event("visits not said yet", why=error)
 
-    def _rest(self) -> None:
+    def _rest(self, sending: Sending) -> None:
         waiting = 0
         try:
             with self._journal.reading() as db:
                 waiting = backlog.waiting(db, self._visit_logs)
         except JournalError as error:
             event("visits not said yet", why=error)
-        self.front.rest(self.readers, waiting, self._sending(), asyncio.get_running_loop().time())
+        self.front.rest(self.readers, waiting, sending(), asyncio.get_running_loop().time())
 
     def _forget(self) -> None:
         """Once a day: times that are older than the place keeps them. A day that jumped says nothing yet."""
-        utc_ms = known_utc_ms(self._clock)
-        today, before = 0 if utc_ms is None else utc_ms // _MS_PER_S // _DAY_S, self._forgot_day
+        today, before = (self._now_utc_s() or 0) // _DAY_S, self._forgot_day
         if today <= before:
             return
         if today > before + 1:
@@ -127,3 +183,32 @@ class Office:
         self._forgot_day = today
         if gone:
             event("taps forgotten", taps=gone)
+
+
+class _Works:
+    """What needs open files."""
+
+    def __init__(self, office: Office, clock: Clock, journal: Journal, zone: ZoneInfo, transport: Any) -> None:
+        settings, records = office.settings, office.records
+        days = days_of(settings, zone)
+        finder = Finder(settings.place, records.keys, records.register, records.lists, records.balance)
+        self.desk = Desk(settings, clock, records.book, records.recognise, finder, days)
+        self.sayer = Sayer(settings.place, records.book, journal, clock)
+        self.rounds = Rounds(settings, records.cache, records.lists, records.now_utc_s, transport)
+        self._routes = [
+            *paths.list_routes(records.home_lists, records.now_utc_s, zone),
+            paths.table_route(records.cache),
+        ]
+
+    @functools.cached_property
+    def app(self) -> Any:
+        """For any ASGI server."""
+        from starlette.applications import Starlette
+
+        return Starlette(routes=self._routes)
+
+
+async def _repeat(what: Callable[[], Awaitable[None]], every_s: float) -> None:
+    while True:
+        await what()
+        await asyncio.sleep(every_s)

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from balise_gateway.badges.billing.days import Calendar
 from balise_gateway.badges.cards.recognise import Claim
 from balise_gateway.badges.desk import rules
 from balise_gateway.badges.desk.book import Book, Provisional, Tap
+from balise_gateway.badges.desk.days import Days
 from balise_gateway.badges.desk.finding import Bearer, Finder, When
 from balise_gateway.badges.desk.rules import Scene
 from balise_gateway.badges.seen import Seen
@@ -38,7 +38,7 @@ class Verdict:
 
 
 class Desk:
-    """One place's desk. `calendar` and `debounce_s` are those of the agreement, if there is one."""
+    """One place's desk."""
 
     def __init__(
         self,
@@ -47,11 +47,11 @@ class Desk:
         book: Book,
         recognise: Recognise,
         finder: Finder,
-        calendar: Calendar,
+        days: Days,
     ) -> None:
         self._settings, self._clock, self._book = settings, clock, book
-        self._recognise, self._finder, self._calendar = recognise, finder, calendar
-        self.debounce_s = 120
+        self._recognise, self._finder, self._days = recognise, finder, days
+        self._calendar = days.calendar
         self.refused = 0  # taps that the disk did not take
 
     def take(self, seen: Seen) -> Verdict:
@@ -86,7 +86,7 @@ class Desk:
 
     def _scene(self, utc_s: int | None, bearer: Bearer | None) -> Scene:
         settings = self._settings
-        scene = Scene(utc_s, (), self.debounce_s, settings.stale_list_days * _DAY_S, settings.show_s)
+        scene = Scene(utc_s, (), self._days.debounce_s, settings.stale_list_days * _DAY_S, settings.show_s)
         if utc_s is None or bearer is None:
             return scene
         begins = self._calendar.start_s(self._calendar.day_of(utc_s))

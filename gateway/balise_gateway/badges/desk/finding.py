@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from balise_gateway.badges.cards.recognise import Claim
+from balise_gateway.badges.connectors import Balance
 from balise_gateway.badges.federation.lists import CardLists, Found
 from balise_gateway.badges.register import Card, Register
 from balise_gateway.badges.showing import Reason
@@ -38,7 +39,7 @@ class When:
     old_before_utc_s: int | None = None
 
 
-Credit = Callable[[str], tuple[int, int] | None]  # member: (half-days left, as of UTC seconds)
+Credit = Callable[[str], Balance | None]
 
 
 class Finder:
@@ -72,8 +73,9 @@ class Finder:
             return "not listed"
         if not card.is_good(when.today):
             return "expired" if card.state == "active" else "revoked"
-        credit, utc_s = self._credit(card.member) or (None, None)
-        return Bearer(self._place, self._keys.who(card.member, self._place, when.year), credit, utc_s, card.client)
+        who, left = self._keys.who(card.member, self._place, when.year), self._credit(card.member)
+        credit, known_s = (None, None) if left is None else (left.half_days, left.utc_s)
+        return Bearer(self._place, who, credit, known_s, card.client)
 
     def _guest(self, found: Found, year: int) -> Bearer | Reason:
         if found.revoked:

@@ -77,6 +77,10 @@ class CardLists:
                 tokens[home] = uid_card_token(pair_key, uid_token(scan_key, uid))
         return self._best(tokens)
 
+    def by_token(self, home: str, token: bytes) -> Found | None:
+        """The card of this token; None when the home's list does not have it."""
+        return self._best({home: token})
+
     def token_of(self, home: str, number: str) -> bytes | None:
         """The card token of a number of this home; None when the table does not have the home."""
         pair_key = self._pair_key(home)

@@ -1,0 +1,102 @@
+"""The files of a place with badges, open together: keys, members, taps, lists, the table of places.
+
+Promises that what was opened is closed, also when the next file cannot be opened, and that lists for others say what
+the register says now. Leaves what is in each file to its own module.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from balise_gateway.badges.cards import keys
+from balise_gateway.badges.cards.keys import HomeKeys
+from balise_gateway.badges.cards.recognise import Claim, Own, Places, recognise
+from balise_gateway.badges.connectors import Balance
+from balise_gateway.badges.desk.book import Book
+from balise_gateway.badges.federation import home_lists
+from balise_gateway.badges.federation.home_lists import HomeLists
+from balise_gateway.badges.federation.lists import CardLists
+from balise_gateway.badges.federation.table_cache import TableCache
+from balise_gateway.badges.register import Card, Register
+from balise_gateway.badges.register.listing import good_cards, revoked_cards
+from balise_gateway.badges.seen import Seen
+from balise_gateway.badges.settings import BadgeSettings
+from balise_wire.places import Table
+
+_DAY_S = 86_400
+NowS = Callable[[], int | None]  # UTC in seconds, None while nobody knows
+BalanceOf = Callable[[str], Balance | None]
+
+
+class Records:
+    """The files of one place. `balance` says what a member of ours has left."""
+
+    keys: HomeKeys
+    register: Register
+    lists: CardLists
+    home_lists: HomeLists
+
+    def __init__(self, settings: BadgeSettings, data_dir: Path, now_utc_s: NowS, balance: BalanceOf) -> None:
+        self.settings, self.now_utc_s, self.balance = settings, now_utc_s, balance
+        self._data_dir, self._stack = data_dir, contextlib.ExitStack()
+        self.book, self.cache = Book(data_dir), TableCache(data_dir, settings.table_key)
+
+    def open(self) -> None:
+        """Opens all files, or none. Raises BadgeError or KeyFileError."""
+        folder, place = self._data_dir, self.settings.place
+        self.keys = keys.load_or_make(folder)
+        self.cache.load()
+        with contextlib.ExitStack() as stack:
+            self.book.open()
+            stack.callback(self.book.close)
+            self.register = stack.enter_context(Register(folder, self.keys.uid_token))
+            self.lists = stack.enter_context(contextlib.closing(CardLists(folder, place, self.keys, self.table)))
+            made = HomeLists(folder, place, self.keys, _Listed(self), self.table)
+            self.home_lists = stack.enter_context(contextlib.closing(made))
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        """Closes all files; harmless when they are closed."""
+        self._stack.close()
+
+    def table(self) -> Table | None:
+        """The places that take part, as they are now."""
+        return self.cache.table
+
+    def recognise(self, seen: Seen, today: int | None) -> Claim:
+        """What a card proves, by what is known here."""
+        own = Own(self.settings.place, self.keys, self.register.take_counter)
+        return recognise(seen, Places(self._sign_keys, self._prefixes()), own, today)
+
+    def _sign_keys(self, home: str) -> tuple[bytes, ...]:
+        table = self.table()
+        told = () if table is None or home not in table.by_id else table.by_id[home].sign
+        return (self.keys.signer.public_key, *told) if home == self.settings.place else told
+
+    def _prefixes(self) -> dict[str, str]:
+        table = self.table()
+        return {} if table is None else {prefix: place.id for prefix, place in table.by_prefix.items()}
+
+
+class _Listed:
+    """The register as lists tell it to others: with what each member has left."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    def active(self) -> Iterator[home_lists.Card]:
+        """The cards that count today."""
+        return map(self._card, good_cards(self._records.register, self._today()))
+
+    def revoked(self) -> Iterator[tuple[home_lists.Card, int]]:
+        """The cards that count no more, with a reason of `card_list.REASONS`."""
+        for card, reason in revoked_cards(self._records.register, self._today()):
+            yield self._card(card), reason
+
+    def _card(self, card: Card) -> home_lists.Card:
+        balance = None if card.member is None else self._records.balance(card.member)
+        credit = None if balance is None else balance.half_days
+        return home_lists.Card(card.number, card.member or "", card.uid_token, card.client, credit)
+
+    def _today(self) -> int:
+        return (self._records.now_utc_s() or 0) // _DAY_S
