@@ -20,7 +20,8 @@ from balise_gateway.badges.desk.days import days_of
 from balise_gateway.badges.desk.desk import Desk, Verdict
 from balise_gateway.badges.desk.finding import Finder
 from balise_gateway.badges.desk.saying import Sayer
-from balise_gateway.badges.federation import paths
+from balise_gateway.badges.federation import exchange_paths, paths
+from balise_gateway.badges.federation.pace import Pace
 from balise_gateway.badges.federation.rounds import Rounds
 from balise_gateway.badges.front import Front
 from balise_gateway.badges.readers import Reader
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 LOOK_S = 2.0  # how soon an unplugged reader, a new list or a backlog is on the screen
 ROUND_S = 900.0  # how often the others are asked for their lists
 MOST_VERDICTS = 20
+REQUESTS_PER_MIN = 600  # of one address
 _MS_PER_S, _DAY_S = 1_000, 86_400
 Sending = Callable[[], bool]  # whether the hubs that get visits answer
 
@@ -119,6 +121,7 @@ class Office:
             "table": self.records.cache.status(now_s),
             "lists": self.records.lists.ages(now_s, stale_s),
             "away": self._works.rounds.away,
+            "visits_of_others": self.records.exchange.status(),
         }
 
     def _seen(self, reader: Reader, seen: Seen) -> None:
@@ -130,7 +133,7 @@ class Office:
 
             await PlainTextResponse("this place is not open yet; try again in a moment", 503)(scope, receive, send)
             return
-        await self._works.app({**scope, "root_path": ""}, receive, send)  # the routes below have their whole paths
+        await self._works.app(scope, receive, send)
 
     def _now_utc_s(self) -> int | None:
         utc_ms = known_utc_ms(self._clock)
@@ -175,8 +178,10 @@ class Office:
         if today > before + 1:
             self._forgot_day = today
             return
+        keep_days = self.settings.keep_taps_days
         try:
-            gone = self.records.book.forget((today - self.settings.keep_taps_days) * _DAY_S)
+            gone = self.records.book.forget((today - keep_days) * _DAY_S)
+            self.records.exchange.forget(today * _DAY_S, keep_days)
         except BadgeError as error:
             event("taps not forgotten", why=error)
             return
@@ -195,9 +200,13 @@ class _Works:
         self.desk = Desk(settings, clock, records.book, records.recognise, finder, days)
         self.sayer = Sayer(settings.place, records.book, journal, clock)
         self.rounds = Rounds(settings, records.cache, records.lists, records.now_utc_s, transport)
+        pace = Pace(REQUESTS_PER_MIN, asyncio.get_running_loop().time)
         self._routes = [
             *paths.list_routes(records.home_lists, records.now_utc_s, zone),
             paths.table_route(records.cache),
+            exchange_paths.batches_route(
+                records.exchange, records.keys.signer, functools.partial(known_utc_ms, clock), pace
+            ),
         ]
 
     @functools.cached_property

@@ -14,6 +14,7 @@ from balise_gateway.badges.cards.recognise import Claim, Own, Places, recognise
 from balise_gateway.badges.connectors import Balance
 from balise_gateway.badges.desk.book import Book
 from balise_gateway.badges.federation import home_lists
+from balise_gateway.badges.federation.exchange import Exchange
 from balise_gateway.badges.federation.home_lists import HomeLists
 from balise_gateway.badges.federation.lists import CardLists
 from balise_gateway.badges.federation.table_cache import TableCache
@@ -35,6 +36,7 @@ class Records:
     register: Register
     lists: CardLists
     home_lists: HomeLists
+    exchange: Exchange
 
     def __init__(self, settings: BadgeSettings, data_dir: Path, now_utc_s: NowS, balance: BalanceOf) -> None:
         self.settings, self.now_utc_s, self.balance = settings, now_utc_s, balance
@@ -53,6 +55,7 @@ class Records:
             self.lists = stack.enter_context(contextlib.closing(CardLists(folder, place, self.keys, self.table)))
             made = HomeLists(folder, place, self.keys, _Listed(self), self.table)
             self.home_lists = stack.enter_context(contextlib.closing(made))
+            self.exchange = stack.enter_context(contextlib.closing(Exchange(folder, self.table)))
             self._stack = stack.pop_all()
 
     def close(self) -> None:

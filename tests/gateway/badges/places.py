@@ -150,7 +150,7 @@ async def places(folder: Path, *names: str, extra: str = "") -> AsyncIterator[di
     (folder / "agreement.toml").write_text(AGREEMENT + terms, encoding="utf-8")
     made = {name: PlaceAt(folder, name, [n for n in names if n != name], roads, clock) for name in names}
     table = sign_table(FEDERATION, Table(1, clock.utc_ms() // 1000, tuple(place.entry() for place in made.values())))
-    keys_of = {name: place.signer.public_key for name, place in made.items()}
+    keys_of = {name: place.keys.signer.public_key for name, place in made.items()}
     for name, place in made.items():
         (place.folder / "places.cose").write_bytes(table)
         await place.start(place.config({other: keys_of[other] for other in names if other != name}, extra))
