@@ -5,7 +5,7 @@ the register says now. Leaves what is in each file to its own module.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from balise_gateway.badges.cards import keys
@@ -13,13 +13,12 @@ from balise_gateway.badges.cards.keys import HomeKeys
 from balise_gateway.badges.cards.recognise import Claim, Own, Places, recognise
 from balise_gateway.badges.connectors import Balance
 from balise_gateway.badges.desk.book import Book
-from balise_gateway.badges.federation import home_lists
 from balise_gateway.badges.federation.exchange import Exchange
 from balise_gateway.badges.federation.home_lists import HomeLists
 from balise_gateway.badges.federation.lists import CardLists
 from balise_gateway.badges.federation.table_cache import TableCache
-from balise_gateway.badges.register import Card, Register
-from balise_gateway.badges.register.listing import good_cards, revoked_cards
+from balise_gateway.badges.register import Register
+from balise_gateway.badges.register.listing import ForLists
 from balise_gateway.badges.seen import Seen
 from balise_gateway.badges.settings import BadgeSettings
 from balise_wire.places import Table
@@ -53,7 +52,8 @@ class Records:
             stack.callback(self.book.close)
             self.register = stack.enter_context(Register(folder, self.keys.uid_token))
             self.lists = stack.enter_context(contextlib.closing(CardLists(folder, place, self.keys, self.table)))
-            made = HomeLists(folder, place, self.keys, _Listed(self), self.table)
+            listed = ForLists(self.register, self._today, self._credit)
+            made = HomeLists(folder, place, self.keys, listed, self.table)
             self.home_lists = stack.enter_context(contextlib.closing(made))
             self.exchange = stack.enter_context(contextlib.closing(Exchange(folder, self.table)))
             self._stack = stack.pop_all()
@@ -80,26 +80,10 @@ class Records:
         table = self.table()
         return {} if table is None else {prefix: place.id for prefix, place in table.by_prefix.items()}
 
+    def _today(self) -> int | None:
+        now_s = self.now_utc_s()
+        return None if now_s is None else now_s // _DAY_S
 
-class _Listed:
-    """The register as lists tell it to others: with what each member has left."""
-
-    def __init__(self, records: Records) -> None:
-        self._records = records
-
-    def active(self) -> Iterator[home_lists.Card]:
-        """The cards that count today."""
-        return map(self._card, good_cards(self._records.register, self._today()))
-
-    def revoked(self) -> Iterator[tuple[home_lists.Card, int]]:
-        """The cards that count no more, with a reason of `card_list.REASONS`."""
-        for card, reason in revoked_cards(self._records.register, self._today()):
-            yield self._card(card), reason
-
-    def _card(self, card: Card) -> home_lists.Card:
-        balance = None if card.member is None else self._records.balance(card.member)
-        credit = None if balance is None else balance.half_days
-        return home_lists.Card(card.number, card.member or "", card.uid_token, card.client, credit)
-
-    def _today(self) -> int:
-        return (self._records.now_utc_s() or 0) // _DAY_S
+    def _credit(self, member: str) -> int | None:
+        left = self.balance(member)
+        return None if left is None else left.half_days
