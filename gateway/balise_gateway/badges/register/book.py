@@ -159,6 +159,10 @@ class Register:
                     "INSERT INTO card (number, grade, state, changed_day) VALUES (?, 0, 'blank', ?)", (number, day)
                 )
 
+    def may_issue(self, member: str, number: str) -> None:
+        """Raises BadgeError when this number cannot be given to this member now."""
+        _may_issue(self._db(), number, member)
+
     def issue(
         self,
         number: str,
@@ -177,7 +181,7 @@ class Register:
         """
         token = self._token_of(uid) if uid else None
         with transaction(self._db()) as db:
-            self._may_issue(db, number, member)
+            _may_issue(db, number, member)
             if token is not None:
                 self._take_chip(db, token, number, day)
             if replaces:
@@ -251,20 +255,6 @@ class Register:
 
     # --- Inside ------------------------------------------------------------------------------------------------------
 
-    def _may_issue(self, db: sqlite3.Connection, number: str, member: str) -> None:
-        row = db.execute("SELECT ended_day FROM member WHERE id = ?", (member,)).fetchone()
-        if row is None:
-            raise BadgeError(f"no member {member!r}; add them first: balise badge member {member}")
-        if row[0] is not None:
-            raise BadgeError(f"{member!r} is no member any more; add them again: balise badge member {member}")
-        held = db.execute("SELECT state, member FROM card WHERE number = ?", (number,)).fetchone()
-        if held is None or held[0] in ("blank", "ended", "replaced"):
-            return
-        if held[0] == "lost":
-            raise BadgeError("this card is lost; if it is found, say so first: balise badge found NUMBER")
-        if held[1] != member:
-            raise BadgeError("this card is somebody's; end it first: balise badge revoke NUMBER --reason ended")
-
     def _take_chip(self, db: sqlite3.Connection, token: bytes, number: str, day: int) -> None:
         row = db.execute("SELECT number, state FROM card WHERE uid_token = ?", (token,)).fetchone()
         if row is None or row[0] == number:
@@ -314,6 +304,21 @@ class Register:
         if self._open is None:
             raise BadgeError(f"{self.path}: not open")
         return self._open
+
+
+def _may_issue(db: sqlite3.Connection, number: str, member: str) -> None:
+    row = db.execute("SELECT ended_day FROM member WHERE id = ?", (member,)).fetchone()
+    if row is None:
+        raise BadgeError(f"no member {member!r}; add them first: balise badge member {member}")
+    if row[0] is not None:
+        raise BadgeError(f"{member!r} is no member any more; add them again: balise badge member {member}")
+    held = db.execute("SELECT state, member FROM card WHERE number = ?", (number,)).fetchone()
+    if held is None or held[0] in ("blank", "ended", "replaced"):
+        return
+    if held[0] == "lost":
+        raise BadgeError("this card is lost; if it is found, say so first: balise badge found NUMBER")
+    if held[1] != member:
+        raise BadgeError("this card is somebody's; end it first: balise badge revoke NUMBER --reason ended")
 
 
 def _card(row: tuple[Any, ...]) -> Card:
