@@ -58,7 +58,7 @@ def member(
     """Makes a member known, changes what is known, or ends them."""
     with _home(config) as home:
         if end:
-            typer.echo(f"{member_id} ended, with {len(home.register.end_member(member_id, today()))} cards")
+            typer.echo(f"{member_id} ended; cards that ended too: {len(home.register.end_member(member_id, today()))}")
         if forget:
             home.register.forget_member(member_id)
             typer.echo(f"{member_id} is forgotten")
@@ -203,12 +203,16 @@ class _Home:
             return Written(wanted.number or wanted.spare, b"")
         if read:
             return _with_card(self.config, read, lambda chip: Written(wanted.number or wanted.spare, chip.uid))
-        written: list[str] = []  # asked in the reader's thread, which has no say over the register of this one
 
         def job(chip: Chip) -> Written:
+            # In the reader's own thread: a register of its own.
             with Register(self.config.gateway.data_dir, self.keys.uid_token) as register:
                 return writing.write(
-                    chip, self.keys, wanted, lambda number: register.may_issue(member_id, number), written.append
+                    chip,
+                    self.keys,
+                    wanted,
+                    lambda number: register.may_issue(member_id, number),
+                    lambda step: typer.echo(f"writing: {step}", err=True),
                 )
 
         return _with_card(self.config, write, job)
