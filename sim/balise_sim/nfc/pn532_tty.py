@@ -158,7 +158,10 @@ class Pn532Tty:
             with self._lock:
                 line = self._line
                 wait_s = max(0.0, self._due[0][0] - time.monotonic()) if self._due else None
-            ready, _, _ = select.select([self._wake_out, *(line or ())[:1]], [], [], wait_s)
+            try:
+                ready, _, _ = select.select([self._wake_out, *(line or ())[:1]], [], [], wait_s)
+            except OSError:  # EBADF: the cable was pulled since the lock was let go
+                continue
             with self._lock:
                 self._turn(line is not None and line is self._line and line[0] in ready)
             if self._wake_out in ready:

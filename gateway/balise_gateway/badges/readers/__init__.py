@@ -41,15 +41,13 @@ class Reader(Protocol):
         """Reads until cancelled, and comes back by itself after every fault: unplugged, replugged, crashed, torn away.
 
         Each card is handed over once as `take(self, seen)` when it is laid down, and again only after it was away.
+        One that was torn away before it could be read is handed over too, without UID and URI: it is unreadable.
         What blocks runs in a thread; `take` is called on the loop's own thread and never waits.
         """
         ...
 
     def status(self) -> dict[str, object]:
-        """
-
-        kind`, `name`, `state` ("up", or what is wrong and what to try), `where`, and `counters`; no UID, no secret.
-        """
+        """`kind`, `name`, `where`, `counters`; `state` is "up", or what is wrong and what to try. No UID, no secret."""
         ...
 
     async def with_card(self, job: Callable[[Chip], T], timeout_s: float) -> T:

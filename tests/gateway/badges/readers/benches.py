@@ -17,6 +17,8 @@ from balise_gateway import plugins
 from balise_gateway.badges import readers
 from balise_gateway.badges.readers import _keys
 from balise_gateway.badges.seen import Seen
+from balise_sim.nfc.cards import ntag21x
+from balise_sim.nfc.pn532_tty import Pn532Tty
 from gateway.support import until
 
 
@@ -290,7 +292,92 @@ def picture(text: str, path: Path) -> None:
     Image.open(png).convert("RGB").save(path, quality=80)
 
 
+def message(*records: Any) -> bytes:
+    import ndef
+
+    return b"".join(ndef.message_encoder(records))
+
+
+def uri_message(uri: str) -> bytes:
+    import ndef
+
+    return message(ndef.UriRecord(uri))
+
+
+class Pn532Bench:
+    """The emulated chip of balise_sim on a pseudo-terminal, with NTAG21x before it."""
+
+    kind = "pn532"
+    writes = True
+
+    def __init__(self, folder: Path, **options: object) -> None:
+        self.path = folder / "reader"
+        self.options = options
+        self.chip = Pn532Tty(self.path, pace=0)
+        self.chip.__enter__()
+        self.chip.unplug()
+        module = plugins.load(readers, self.kind)
+        self.reader = module.Reader(module.Settings(**self.settings()))
+
+    def settings(self) -> dict[str, object]:
+        return {"kind": self.kind, "name": "door", "path": self.path, "poll_s": 0.02, **self.options}
+
+    def uid(self, number: int) -> bytes:
+        return b"\x04" + number.to_bytes(3, "big") + b"\xd1\xe2\xf3"
+
+    def text(self, number: int) -> str:
+        return f"https://b.coroutine.example/t?c={number:08X}&m=Ab-_.~"
+
+    def card(self, number: int) -> Any:
+        card = ntag21x.Model(self.uid(number), signature=bytes(range(32)))
+        card.set_ndef(uri_message(self.text(number)))
+        return card
+
+    def plug(self) -> None:
+        self.chip.replug()
+
+    def unplug(self) -> None:
+        self.chip.unplug()
+
+    async def show(self, number: int) -> None:
+        self.chip.lay(self.card(number))
+
+    async def keep(self) -> None:
+        await self._looks(8)
+
+    async def take_away(self) -> None:
+        self.chip.take_away()
+        if self.reader.status()["state"] == "up":
+            await self._looks(20)
+
+    async def disturb(self) -> None:
+        for fault in ("no_ack", "lost_ack", "lost_answer", "bad_checksum", "short_frame"):
+            self.chip.faults.switch_on(fault, times=2)
+            await until(lambda fault=fault: self.chip.faults.struck[fault] >= 2)  # type: ignore[misc]
+
+    def is_it(self, seen: Seen, number: int) -> bool:
+        told = (seen.via, seen.reader, seen.uri, seen.uid, seen.chip)
+        return told == ("card", "door", self.text(number), self.uid(number), "NTAG213")
+
+    def secrets(self, number: int) -> list[str]:
+        uid = self.uid(number)
+        return [self.text(number), f"{number:08X}", uid.hex(), uid.hex(":"), uid.hex(" "), repr(uid), str(list(uid))]
+
+    def counter(self, name: str) -> int:
+        return int(self.reader.status()["counters"].get(name, 0))
+
+    def close(self) -> None:
+        self.chip.__exit__(None, None, None)
+
+    async def _looks(self, commands: int) -> None:
+        """So many commands of the reader later."""
+        wanted = self.chip.commands + commands
+        await until(lambda: self.chip.commands >= wanted)
+
+
 BENCHES: dict[str, Callable[[Path], Bench]] = {
-    bench.kind: bench
-    for bench in (SerialBench, WedgeBench, CameraBench)  # type: ignore[type-abstract]
+    "serial_qr": SerialBench,
+    "keyboard_wedge": WedgeBench,
+    "camera_qr": CameraBench,
+    "pn532": Pn532Bench,
 }
