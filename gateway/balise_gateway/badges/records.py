@@ -68,7 +68,7 @@ class Records:
 
     def recognise(self, seen: Seen, today: int | None) -> Claim:
         """What a card proves, by what is known here."""
-        own = Own(self.settings.place, self.keys, self.register.take_counter)
+        own = Own(self.settings.place, self.keys, self.register.take_counter, self.register.fits)
         return recognise(seen, Places(self._sign_keys, self._prefixes()), own, today)
 
     def _sign_keys(self, home: str) -> tuple[bytes, ...]:

@@ -20,6 +20,8 @@ from balise_wire.errors import WireError
 # (number, UID, reading counter) of a card: "" when it is new, and then it is remembered and will not be new again;
 # else why not. `Register.take_counter` is one.
 TakeCounter = Callable[[str, bytes, int], Literal["", "replay", "revoked"]]
+# (number, UID): whether this chip can be this card. `Register.fits` is one.
+Fits = Callable[[str, bytes], bool]
 NO_UID = b""
 _SUN_FAULTS: dict[str, Reason] = {"signature": "signature", "replay": "replay", "revoked": "revoked"}
 
@@ -41,7 +43,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Places:
-    """What is known of the others. `sign_keys` gives the keys that sign a home's cards: empty for a stranger."""
+    """What is known of the others. `sign_keys` gives the keys that sign a home's cards, our own too.
+
+    Empty for a stranger.
+    """
 
     sign_keys: Callable[[str], Collection[bytes]]
     prefixes: Mapping[str, str] = field(default_factory=dict)  # of the table of places: prefix to home
@@ -49,11 +54,12 @@ class Places:
 
 @dataclass(frozen=True)
 class Own:
-    """This place as a home: it alone can verify its SUN messages."""
+    """This place as a home: it alone can verify its SUN messages, and knows which chip a card of its own is."""
 
     place: str
     keys: HomeKeys = field(repr=False)
     take_counter: TakeCounter
+    fits: Fits = lambda number, uid: True
 
 
 def recognise(seen: Seen, places: Places, own: Own | None, today: int | None) -> Claim:
@@ -73,6 +79,8 @@ def recognise(seen: Seen, places: Places, own: Own | None, today: int | None) ->
         return claim  # a picture or a typed text proves nothing, whatever it says
     if address.has_sun:
         return _by_sun(claim, address, own)
+    if own is not None and home == own.place and not own.fits(claim.number, claim.uid):
+        return replace(claim, wrong="signature")  # the number of a card of ours, on another chip
     if record is None or home is None:
         return claim
     return _by_record(claim, record, places.sign_keys(home), today)

@@ -226,6 +226,11 @@ class Register:
         """The card that this chip is now."""
         return self._card("uid_token = ?", self._token_of(uid))
 
+    def fits(self, number: str, uid: bytes) -> bool:
+        """Whether this chip can be this card: not when the card is known to be another chip."""
+        card = self.by_number(number)
+        return card is None or card.uid_token is None or not uid or card.uid_token == self._token_of(uid)
+
     def cards(self, member: str | None = None) -> Iterator[Card]:
         """All cards, or those of one member."""
         where, told = ("member = ?", (member,)) if member is not None else ("1", ())

@@ -151,6 +151,16 @@ def test_an_old_chip_of_a_number_that_lives_on_is_refused() -> None:
     assert (claim.grade, claim.wrong) == (0, "revoked")
 
 
+def test_the_number_of_a_card_of_ours_on_another_chip_is_refused() -> None:
+    here = Own(HERE, KEYS, only_once(), lambda number, uid: uid == UID)
+    uri = card.home_url(HERE, NUMBER)
+    assert recognise(seen(uri), PLACES, here, TODAY) == Claim(HERE, NUMBER, UID)
+    assert recognise(seen(uri, uid=bytes(7)), PLACES, here, TODAY).wrong == "signature"
+    assert recognise(seen(uri, uid=b"", via="qr"), PLACES, here, TODAY) == Claim(HERE, NUMBER, via="qr")
+    elsewhere = card.home_url(ELSEWHERE, NUMBER)
+    assert recognise(seen(elsewhere, uid=bytes(7)), PLACES, here, TODAY).wrong == ""
+
+
 def test_a_message_of_another_home_is_handed_on() -> None:
     url = sun_url(1, home=ELSEWHERE)
     claim = recognise(seen(url), PLACES, own(), TODAY)

@@ -207,6 +207,14 @@ def test_a_counter_is_accepted_once_and_only_when_it_rises(register: Register) -
     assert register.take_counter(TWO, UID, 1) == ""
 
 
+def test_a_card_fits_its_chip_and_a_card_without_one_fits_any(register: Register) -> None:
+    register.issue(ONE, "ada", DAY, uid=UID)
+    register.issue(TWO, "ada", DAY)
+    assert [register.fits(ONE, uid) for uid in (UID, OTHER_UID, b"")] == [True, False, True]
+    assert register.fits(TWO, OTHER_UID)
+    assert register.fits(THREE, UID)
+
+
 def test_an_old_chip_whose_number_lives_on_in_another_is_refused(register: Register) -> None:
     register.issue(ONE, "ada", DAY, grade=2, uid=UID)
     assert register.take_counter(ONE, UID, 1) == ""
