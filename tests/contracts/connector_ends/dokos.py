@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, unquote
 import httpx
 
 from balise_gateway.badges.connectors import Connector, dokos
+from balise_gateway.clock import Clock
 from contracts.connector_ends import MEMBER, NOBODY, OTHER, StandingClock, secret
 from contracts.connector_ends._http import HttpEnd
 
@@ -50,9 +51,9 @@ class End(HttpEnd):
     secrets = (TOKEN, *TOKEN.split(":"), *ADMIN_TOKEN.split(":"))
     counts_usages = True
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
         super().__init__()
-        self.folder = folder
+        self.folder, self.clock = folder, clock or StandingClock()
         self.key_fields = {"custom_balise_key"}  # what the administrator has added
         self.is_unique, self.may_write_key = True, True
         self.roles = {"Balise"}
@@ -64,7 +65,7 @@ class End(HttpEnd):
         self.documents: dict[str, dict[str, Any]] = {}
         self.credits: dict[str, float] = {}
         self.refuses = ""  # a message with which each new usage is refused
-        self.deadlocks = 0
+        self.passing: list[str] = []  # what the next requests fail with
 
     def connector(self, **settings: Any) -> Connector:
         words: dict[str, Any] = {
@@ -74,7 +75,7 @@ class End(HttpEnd):
             "timeout_s": 0.3,
         }
         words |= {} if "secret_file" in settings else {"secret_file": secret(self.folder, TOKEN)}
-        return dokos.Connector(dokos.Settings(**(words | settings)), self, StandingClock())
+        return dokos.Connector(dokos.Settings(**(words | settings)), self, self.clock)
 
     def used(self, key: str) -> int:
         mark = dokos.mark_of(key)
@@ -191,9 +192,8 @@ class End(HttpEnd):
     def _on_submit(self, made: dict[str, Any]) -> None:
         if self.refuses:
             raise No("ValidationError", self.refuses)
-        if self.deadlocks:
-            self.deadlocks -= 1
-            raise No("QueryDeadlockError", "Deadlock found when trying to get lock")
+        if self.passing:
+            raise No(self.passing.pop(), "Please refresh to get the latest document")
         left = self.credits.get(made["customer"], 0.0)
         if self.wants_credit and left <= 0:
             raise No("ValidationError", "Please add some booking credits before making a deduction")

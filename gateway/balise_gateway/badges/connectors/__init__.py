@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
+from balise_gateway.clock import Clock, known_utc_ms
 from balise_gateway.settings import Key
 
 
@@ -82,7 +83,10 @@ class Connector(Protocol):
         ...
 
     async def record(self, usages: Sequence[Usage]) -> dict[str, str]:
-        """Makes these known, however often they are told; returns what was refused, each key with its reason."""
+        """Makes these known, however often they are told; returns what was refused, each key with its reason.
+
+        Called with none each hour: a connector that does something by the calendar does it then.
+        """
         ...
 
     async def tapped(self, tap: Tapped) -> None:
@@ -96,3 +100,9 @@ class Connector(Protocol):
     async def close(self) -> None:
         """Lets go of connections. May be called twice."""
         ...
+
+
+def dated(half_days: int, clock: Clock) -> Balance | None:
+    """What was told just now; None while nobody knows what time that is."""
+    utc_ms = known_utc_ms(clock)
+    return None if utc_ms is None else Balance(half_days, utc_ms // 1000)

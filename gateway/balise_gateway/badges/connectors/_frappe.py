@@ -48,9 +48,14 @@ class Said:
         return self.status < 300
 
     @property
+    def word(self) -> str:
+        """Frappe's word for it alone: a message may name a member."""
+        return self.exc_type or str(self.status)
+
+    @property
     def reason(self) -> str:
         """What is kept beside what was refused."""
-        return f"{self.exc_type or self.status}: {self.message}" if self.message else self.exc_type or str(self.status)
+        return f"{self.word}: {self.message}" if self.message else self.word
 
 
 class Frappe:
@@ -99,7 +104,7 @@ class Frappe:
         """A key that may do everything does not belong on a computer at the door."""
         said = await self._send(token, "GET", "/api/method/frappe.auth.get_logged_user")
         if not said.is_yes or not isinstance(said.value, str):
-            raise ConnectorError(f"{self._settings.base}: {said.reason}; is there a Frappe site?", retry=False)
+            raise ConnectorError(f"{self._settings.base}: {said.word}; is there a Frappe site?", retry=False)
         if said.value == ADMINISTRATOR:
             what = f"{self._settings.secret_file}: the Administrator's key; make a user with the role in BADGES.md"
             raise ConnectorError(what, retry=False)

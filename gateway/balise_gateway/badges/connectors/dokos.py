@@ -21,10 +21,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from balise_gateway.badges.connectors import Balance, Tapped, Usage, Want
+from balise_gateway.badges.connectors import Balance, Tapped, Usage, Want, dated
 from balise_gateway.badges.connectors._frappe import Frappe, Said
 from balise_gateway.badges.connectors._web import WebSettings
-from balise_gateway.clock import Clock, SystemClock
+from balise_gateway.clock import Clock, SystemClock, known_utc_ms
 from balise_gateway.errors import ConnectorError
 from balise_gateway.settings import Key
 
@@ -86,10 +86,12 @@ class Connector:
             left = balance_in(said.value, self._settings)
         if left is None:
             return None
-        return Balance(math.floor(left / self._settings.per_half_day + _EQUAL), self._clock.utc_ms() // 1000)
+        return dated(math.floor(left / self._settings.per_half_day + _EQUAL), self._clock)
 
     async def record(self, usages: Sequence[Usage]) -> dict[str, str]:
-        refused = {}
+        refused: dict[str, str] = {}
+        if not usages:
+            return refused
         with _Telling(self):
             for usage in usages:
                 reason = await self._record(usage)
@@ -125,8 +127,9 @@ class Connector:
 
     def _question(self, member: str, customer: str) -> dict[str, object]:
         """For every version at once: Frappe leaves out what a function does not take (frappe.get_newargs)."""
-        day = _day(self._clock.utc_ms() // 1000)
-        words: dict[str, object] = {"customer": customer, "date": day}
+        utc_ms = known_utc_ms(self._clock)
+        words: dict[str, object] = {"customer": customer}
+        words |= {} if utc_ms is None else {"date": _day(utc_ms // 1000)}
         words |= {"booking_credit_type": self._settings.credit_type} if self._settings.credit_type else {}
         return words | ({"uom": self._settings.uom} if self._settings.uom else {})
 
@@ -163,7 +166,7 @@ class Connector:
         except ConnectorError as error:
             raise ConnectorError(f"{error}; {hint}", retry=error.retry, retry_after_s=error.retry_after_s) from None
         if not said.is_yes:
-            raise ConnectorError(f"{self._settings.base}: {said.reason}; {hint}", retry=False)
+            raise ConnectorError(f"{self._settings.base}: {said.word}; {hint}", retry=False)
         rows = self._rows(said, USAGE)
         if any(row.get("docstatus") not in (DRAFT, SUBMITTED, CANCELLED) or not row.get(field) for row in rows):
             raise ConnectorError(f"{self._settings.base}: documents without their state; {hint}", retry=False)
@@ -218,7 +221,7 @@ class Connector:
 
     def _stops(self, said: Said, what: str) -> ConnectorError:
         hint = "is Dokos's module Venue there, and may this role use it?"
-        return ConnectorError(f"{self._settings.base}: {said.reason} for {what}; {hint}", retry=False)
+        return ConnectorError(f"{self._settings.base}: {said.word} for {what}; {hint}", retry=False)
 
     def _rows(self, said: Said, doctype: str) -> list[dict[str, Any]]:
         if not said.is_yes:

@@ -150,8 +150,9 @@ def test_a_new_figure_that_is_refused_leaves_the_earlier_one(site: End) -> None:
     assert site.used(usage().key) == 1
 
 
-def test_a_deadlock_of_its_database_is_for_later(site: End) -> None:
-    site.deadlocks = 1
+@pytest.mark.parametrize("exc_type", ["QueryDeadlockError", "TimestampMismatchError"])
+def test_what_passes_by_itself_is_for_later(site: End, exc_type: str) -> None:
+    site.passing = [exc_type]
     with pytest.raises(ConnectorError) as caught:
         recorded(site, usage())
     assert caught.value.retry
@@ -210,6 +211,11 @@ def test_a_key_that_was_changed_needs_no_restart(site: End, tmp_path: Path) -> N
         site_token = next(text for text in End.secrets if ":" in text)
         secret(tmp_path, site_token)
         assert await connector.record([usage()]) == {}
+        site.answer = "no connection"
+        with pytest.raises(ConnectorError) as caught:
+            await connector.record([usage()])
+        assert "(secret)" in str(caught.value)
+        assert site_token.partition(":")[2] not in str(caught.value)
         await connector.close()
 
     played(scene)
