@@ -171,6 +171,7 @@ def parse(text: str, path: Path) -> Config:
         **_badge_parts(table, path.parent, file),
     )
     _check_whole(config)
+    config = replace(config, outputs=tuple(_of_this_house(each, config) for each in config.outputs))
     grants = {
         hub.log: settings.build(Grant, granted[number], f"hub {number + 1}: grant", file)
         for number, hub in enumerate(config.hubs)
@@ -191,6 +192,21 @@ def _badge_parts(table: dict[str, Any], folder: Path, file: str) -> dict[str, An
         if found[f"{section}s"]:
             raise ConfigError(f'{file}: [[{section}]] without [badge]; add it, with place = "your.domain"')
     return found
+
+
+def _of_this_house(part: Any, config: Config) -> Any:
+    """The same section, where keys that were left empty are those of [badge] and [gateway]."""
+    badge, gateway = config.badge, config.gateway
+    if badge is None:
+        return part
+    house = {
+        "language": badge.language,
+        "place_name": badge.name or badge.place,
+        "time_zone": gateway.time_zone,
+        "data_dir": gateway.data_dir,
+    }
+    empty = {f.name: house[f.name] for f in fields(part) if f.name in house and getattr(part, f.name) in ("", None)}
+    return replace(part, **empty)
 
 
 def key_table() -> dict[str, list[KeyDoc]]:
@@ -259,6 +275,8 @@ def _check_whole(config: Config) -> None:
     _refuse_twice(config, "hub", "name", [hub.name for hub in config.hubs])
     _refuse_twice(config, "hub", "log", [hub.log for hub in config.hubs])
     _refuse_shared_ports(config)
+    if config.page is None and any(getattr(each, "NEEDS_PAGE", False) for each in config.outputs):
+        raise ConfigError(f"{config.file}: an [[output]] is a page, and there is no [page]; add [page]")
 
 
 def _refuse_same_corrections(config: Config) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 State = Literal["ready", "accepted", "desk", "no_credit", "unknown", "unplugged", "sending"]
-# Why the desk should be told, or why a card is not known. Texts: outputs/words.py.
+# Why the desk should be told, or why a card is not known. Texts: outputs/_words.py.
 Reason = Literal[
     "",
     "stale list",  # the home's list is old: whether the card was revoked since then is not known

@@ -2,7 +2,8 @@
 
 A kind is a module with two names: `Settings`, a frozen dataclass of its configuration keys, and `Output`, made with
 `Output(settings)`.
-It imports heavy libraries when it shows something first, not before, and raises MissingExtra with the extra's name.
+It imports heavy libraries when it shows something first, not before; what is missing then stands in its `status()`.
+An output that is a page has `routes()` besides, for the gateway's page server, and `NEEDS_PAGE` in its settings.
 """
 
 from typing import Protocol

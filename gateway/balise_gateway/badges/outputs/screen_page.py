@@ -1,0 +1,116 @@
+"""A screen by HDMI, or any browser: the page `/badge/screen` on the gateway's own page server.
+
+Promises that a page which is open shows a verdict as soon as it is known, and that a page which comes late, or comes
+back, shows what is shown now. Whoever can open the gateway's page can see this screen: it holds no name and no number.
+Leaves the page to `_page.py`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from balise_gateway.badges.outputs import _page, _words
+from balise_gateway.badges.outputs._screen import ScreenSettings
+from balise_gateway.badges.outputs._words import Language, Said
+from balise_gateway.badges.showing import Showing
+from balise_gateway.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+MAX_OPEN = 24  # pages at a time: one at the door, some for those who look after it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(ScreenSettings):
+    """[[output]] kind = "screen_page" """
+
+    NEEDS_PAGE: ClassVar[bool] = True
+
+
+class Output:
+    """What the page shows. `routes()` is mounted on the page server; `[page]` must be configured."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._showing = Showing("ready")
+        self._open: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._is_closed = False
+
+    def show(self, showing: Showing) -> None:
+        self._showing = showing
+        self._wake()
+
+    def status(self) -> dict[str, object]:
+        state = "closed" if self._is_closed else "up"
+        return {"kind": "screen_page", "state": state, "where": "/badge/screen", "open_pages": len(self._open)}
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._wake()
+
+    def routes(self) -> "list[Route]":
+        """`/badge/screen?lang=fr` and its events."""
+        try:
+            from starlette.routing import Route
+        except ImportError as error:
+            raise MissingExtra("the screen as a page", "starlette", "gateway") from error
+        return [Route("/badge/screen", self._screen), Route("/badge/screen/events", self._events)]
+
+    async def _screen(self, request: "Request") -> "Response":
+        from starlette.responses import HTMLResponse
+
+        language = self._language(request)
+        return HTMLResponse(
+            _page.html(self._settings.place_name, self._said(language), language), headers=_page.HEADERS
+        )
+
+    async def _events(self, request: "Request") -> "Response":
+        from starlette.responses import PlainTextResponse, StreamingResponse
+
+        if self._is_closed or len(self._open) >= MAX_OPEN:
+            told = "too many screens are open; close some" if not self._is_closed else "the gateway is ending"
+            return PlainTextResponse(told, 503, {"Retry-After": "5"})
+        stream = self._stream(self._language(request))
+        return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    async def _stream(self, language: Language) -> AsyncIterator[bytes]:
+        changed = asyncio.Event()
+        self._open[changed] = asyncio.get_running_loop()
+        try:
+            told: Said | None = None
+            while not self._is_closed:
+                changed.clear()
+                said = self._said(language)
+                yield _page.ALIVE if said == told else _page.event(said)
+                told = said
+                await _until(changed, _page.ALIVE_S)
+        finally:
+            del self._open[changed]
+
+    def _language(self, request: "Request") -> Language:
+        asked = request.query_params.get("lang")
+        if asked in ("fr", "en"):
+            return "en" if asked == "en" else "fr"
+        return self._settings.language or "fr"
+
+    def _said(self, language: Language) -> Said:
+        said = _words.said(self._showing, language, self._settings.zone)
+        by_hand = self._settings.door_text(language)
+        return replace(said, foot=" ".join(filter(None, (by_hand, said.foot)))) if by_hand else said
+
+    def _wake(self) -> None:
+        """Readers may call `show` from their own threads."""
+        for changed, loop in list(self._open.items()):
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(changed.set)
+
+
+async def _until(changed: asyncio.Event, limit_s: float) -> None:
+    try:
+        await asyncio.wait_for(changed.wait(), limit_s)
+    except TimeoutError:
+        return  # a sign of life is due
