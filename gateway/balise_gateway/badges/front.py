@@ -6,10 +6,14 @@ Promises that a verdict is shown at once and for its time, and that a reader whi
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from balise_gateway.badges.outputs import Output
+from balise_gateway.badges.outputs import Output, PageOutput
 from balise_gateway.badges.readers import Reader
 from balise_gateway.badges.showing import Showing
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
 
 
 class Front:
@@ -33,6 +37,11 @@ class Front:
     def status(self) -> list[Mapping[str, object]]:
         """Of each output."""
         return [output.status() for output in self.outputs]
+
+    def routes(self) -> "list[BaseRoute]":
+        """Those of outputs that are pages; they stand before whatever else answers below `/badge`."""
+        pages = [output for output in self.outputs if isinstance(output, PageOutput)]
+        return [route for page in pages for route in page.routes()]
 
     def close(self) -> None:
         """Leaves every device in its safe state."""

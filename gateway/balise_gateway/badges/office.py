@@ -103,7 +103,7 @@ class Office:
         """What other places and this place's people are answered, below `/badge`."""
         from starlette.routing import Mount
 
-        return [Mount("/badge", app=self._answer)]
+        return [*self.front.routes(), Mount("/badge", app=self._answer)]
 
     def status(self) -> dict[str, Any]:
         """For the status document: no card, no person."""

@@ -6,9 +6,12 @@ It imports heavy libraries when it shows something first, not before; what is mi
 An output that is a page has `routes()` besides, for the gateway's page server, and `NEEDS_PAGE` in its settings.
 """
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from balise_gateway.badges.showing import Showing
+
+if TYPE_CHECKING:
+    from starlette.routing import Route
 
 
 class Output(Protocol):
@@ -27,4 +30,13 @@ class Output(Protocol):
 
     def close(self) -> None:
         """Leaves the device in its safe state: dark, silent, as the door is without power. May be called twice."""
+        ...
+
+
+@runtime_checkable
+class PageOutput(Output, Protocol):
+    """An output that is a page on the gateway's own page server."""
+
+    def routes(self) -> "list[Route]":
+        """Its paths, below `/badge/`."""
         ...
