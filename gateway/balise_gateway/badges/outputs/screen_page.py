@@ -36,12 +36,12 @@ class Output:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._showing = Showing("ready")
+        self.showing = Showing("ready")
         self._open: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         self._is_closed = False
 
     def show(self, showing: Showing) -> None:
-        self._showing = showing
+        self.showing = showing
         self._wake()
 
     def status(self) -> dict[str, object]:
@@ -98,7 +98,7 @@ class Output:
         return self._settings.language or "fr"
 
     def _said(self, language: Language) -> Said:
-        said = _words.said(self._showing, language, self._settings.zone)
+        said = _words.said(self.showing, language, self._settings.zone)
         by_hand = self._settings.door_text(language)
         return replace(said, foot=" ".join(filter(None, (by_hand, said.foot)))) if by_hand else said
 

@@ -16,6 +16,7 @@ import pytest
 
 from balise_gateway import page
 from balise_gateway.badges.outputs import _look, _override, _page, _words, screen_page
+from balise_gateway.badges.outputs._words import Language
 from balise_gateway.badges.outputs.screen_page import Output, Settings
 from balise_gateway.badges.showing import Showing
 from balise_gateway.config import PageSettings, parse
@@ -188,20 +189,24 @@ def text_of(name: str) -> str:
 
 def test_chromium_shows_each_state_in_words_colour_and_shape(browser: Browser, output: Output) -> None:
     """The texts of the page after an event, its real background, the one symbol that is seen, and nothing cut off."""
+    cases = list(itertools.product(STATES, (None, 128)))
     with served(output) as where:
         for language in ("fr", "en"):
             browser.go(f"{where}/badge/screen?lang={language}")
-            for state, credit in itertools.product(STATES, (None, 128)):
-                showing = Showing(state, "", "out", credit, KNOWN_UTC_S, waiting=1234)
-                output.show(showing)
-                said = _words.said(showing, language, ZoneInfo("Europe/Paris"))
-                browser.until(f"document.body.dataset.state === {json.dumps(state)}")
-                for name in ("headline", "text", "credit", "foot"):
-                    browser.until(f"{text_of(name)} === {json.dumps(getattr(said, name))}")
-                assert seen(browser) == [state]
-                wanted = _look.LOOKS[state].background
-                browser.until(f"getComputedStyle(document.body).backgroundColor === {json.dumps(rgb(wanted))}")
-                assert cut_off(browser) == [], (state, language)
+            for state, credit in cases:
+                output.show(Showing(state, "", "out", credit, KNOWN_UTC_S, waiting=1234))
+                look_at(browser, output, language, state)
+
+
+def look_at(browser: Browser, output: Output, language: Language, state: str) -> None:
+    said = _words.said(output.showing, language, ZoneInfo("Europe/Paris"))
+    browser.until(f"document.body.dataset.state === {json.dumps(state)}")
+    for name in ("headline", "text", "credit", "foot"):
+        browser.until(f"{text_of(name)} === {json.dumps(getattr(said, name))}")
+    assert seen(browser) == [state]
+    wanted = _look.LOOKS[state].background
+    browser.until(f"getComputedStyle(document.body).backgroundColor === {json.dumps(rgb(wanted))}")
+    assert cut_off(browser) == [], (state, language)
 
 
 def rgb(colour: str) -> str:
@@ -258,7 +263,8 @@ def test_chromium_reads_texts_aloud_and_keeps_still_when_asked(browser: Browser,
 def test_nothing_of_an_event_becomes_markup(browser: Browser, output: Output) -> None:
     with served(output) as where:
         browser.go(f"{where}/badge/screen")
-        browser.until("document.body.dataset.state === 'ready'")
+        output.show(ACCEPTED)
+        browser.until("document.body.dataset.state === 'accepted'")  # so no event is on its way any more
         hostile = {"state": "<b>", "headline": "<img src=x onerror=alert(1)>", "text": "", "credit": "", "foot": ""}
         browser.value(f"show({json.dumps(hostile)})")
         assert browser.value("document.body.dataset.state") == "away"
