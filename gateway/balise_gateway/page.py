@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from balise_gateway import page_badge
 from balise_gateway.config import PageSettings
 from balise_gateway.errors import MissingExtra
 from balise_gateway.log import event
@@ -103,13 +104,14 @@ def html(document: Document, *, english: bool) -> str:
     """The page of this status."""
     word = {name: both[1 if english else 0] for name, both in _WORDS.items()}
     nodes = _table([word["node"], word["time"], word["values"], word["rows"]], _node_rows(document, word))
+    badges = page_badge.html(_part(document, "badge"), english=english)
     heads = [word[name] for name in ("log", "envelopes", "bytes", "lag", "state")]
     logs = _table(heads, _log_rows(document, word))
     return (
         f'<!doctype html><html lang="{"en" if english else "fr"}"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="30">'
         f"<title>{word['title']}</title><style>{_STYLE}</style>"
-        f"<h1>{word['title']}</h1>{nodes}{logs}{_health(document, word)}<p>{word['other']}</p></html>"
+        f"<h1>{word['title']}</h1>{badges}{nodes}{logs}{_health(document, word)}<p>{word['other']}</p></html>"
     )
 
 
@@ -167,6 +169,11 @@ def _health(document: Document, word: dict[str, str]) -> str:
 
 def _state(error: object, word: dict[str, str]) -> str:
     return f'<span class="bad">{escape(str(error))}</span>' if error else word["ok"]
+
+
+def _part(document: Document, name: str) -> dict[str, Any] | None:
+    found = document.get(name)
+    return found if isinstance(found, dict) else None
 
 
 def _list(document: Document, name: str) -> list[dict[str, Any]]:

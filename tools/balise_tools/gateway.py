@@ -16,6 +16,7 @@ from balise_gateway.errors import JournalError, KeyFileError
 from balise_tools import (
     gateway_access,
     gateway_backup,
+    gateway_badge,
     gateway_budget,
     gateway_bundle,
     gateway_doctor,
@@ -115,7 +116,7 @@ def _lines(document: dict[str, Any]) -> list[str]:
         if hub is not None and hub.get("error"):
             lines.append(f"  {hub['error']}")
     refused = ", ".join(f"{reason} {count}" for reason, count in document["refused"].items())
-    return [*lines, f"refused frames: {refused or 'none'}"]
+    return [*lines, f"refused frames: {refused or 'none'}", *gateway_badge.lines(document.get("badge"))]
 
 
 def _shown(value: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from balise_gateway.badges.desk import backlog
 from balise_gateway.badges.desk.days import days_of
 from balise_gateway.badges.desk.desk import Desk, Verdict
 from balise_gateway.badges.desk.finding import Finder
+from balise_gateway.badges.desk.forgetting import Forgetting
 from balise_gateway.badges.desk.saying import Sayer
 from balise_gateway.badges.federation import exchange_paths, paths
 from balise_gateway.badges.federation.pace import Pace
@@ -59,7 +60,7 @@ class Office:
         self.verdicts: list[Verdict] = []  # the newest ones, for the status
         self._told = asyncio.Event()
         self._works: _Works | None = None
-        self._forgot_day = 0
+        self._waiting = 0  # visits that a partner lacks
 
     def open(self) -> None:
         """Opens the place's files; harmless when they are open. Raises BadgeError or KeyFileError."""
@@ -116,7 +117,10 @@ class Office:
             "showing": self.front.now.state,
             "readers": [reader.status() for reader in self.readers],
             "outputs": self.front.status(),
+            "waiting": self._waiting,
             "taps": self.records.book.counts(),
+            "shown": self.records.book.shown(),
+            "not_kept": self._works.desk.refused,
             "verdict_ms": round(took_ms[len(took_ms) // 2], 1) if took_ms else None,
             "table": self.records.cache.status(now_s),
             "lists": self.records.lists.ages(now_s, stale_s),
@@ -152,7 +156,7 @@ class Office:
                 async with asyncio.timeout(LOOK_S):
                     await self._told.wait()
             except TimeoutError:
-                self._forget()
+                self.works.forgetting.look(self._now_utc_s())
 
     def _say(self) -> None:
         try:
@@ -168,26 +172,8 @@ class Office:
                 waiting = backlog.waiting(db, self._visit_logs)
         except JournalError as error:
             event("visits not said yet", why=error)
+        self._waiting = waiting
         self.front.rest(self.readers, waiting, sending(), asyncio.get_running_loop().time())
-
-    def _forget(self) -> None:
-        """Once a day: times that are older than the place keeps them. A day that jumped says nothing yet."""
-        today, before = (self._now_utc_s() or 0) // _DAY_S, self._forgot_day
-        if today <= before:
-            return
-        if today > before + 1:
-            self._forgot_day = today
-            return
-        keep_days = self.settings.keep_taps_days
-        try:
-            gone = self.records.book.forget((today - keep_days) * _DAY_S)
-            self.records.exchange.forget(today * _DAY_S, keep_days)
-        except BadgeError as error:
-            event("taps not forgotten", why=error)
-            return
-        self._forgot_day = today
-        if gone:
-            event("taps forgotten", taps=gone)
 
 
 class _Works:
@@ -200,7 +186,9 @@ class _Works:
         self.desk = Desk(settings, clock, records.book, records.recognise, finder, days)
         self.sayer = Sayer(settings.place, records.book, journal, clock)
         self.rounds = Rounds(settings, records.cache, records.lists, records.now_utc_s, transport)
-        pace = Pace(REQUESTS_PER_MIN, asyncio.get_running_loop().time)
+        loop_s = asyncio.get_running_loop().time
+        self.forgetting = Forgetting(records.book, records.exchange, settings.keep_taps_days, loop_s)
+        pace = Pace(REQUESTS_PER_MIN, loop_s)
         self._routes = [
             *paths.list_routes(records.home_lists, records.now_utc_s, zone),
             paths.table_route(records.cache),

@@ -9,11 +9,12 @@ from typing import Any
 from balise_gateway.config import Config
 
 SAME = "the same"
+_WHOLE = ("gateway", "page", "quality", "badge")  # sections that there is one of
 
 
 def changes(old: Config, new: Config) -> list[str]:
     """Such as `hub street: added`, in the order of the file; empty when nothing differs."""
-    told = [f"{name}: changed" for name in ("gateway", "page", "quality") if getattr(old, name) != getattr(new, name)]
+    told = [f"{name}: changed" for name in _WHOLE if getattr(old, name) != getattr(new, name)]
     for kind, before, after in (
         ("ingest", _by_place(old.ingests), _by_place(new.ingests)),
         ("source", _by_place(old.sources), _by_place(new.sources)),
@@ -21,6 +22,9 @@ def changes(old: Config, new: Config) -> list[str]:
         ("limit", _by_place(old.limits), _by_place(new.limits)),
         ("correction", _by_place(old.corrections), _by_place(new.corrections)),
         ("hub", _by_name(old.hubs), _by_name(new.hubs)),
+        ("reader", _by_place(old.readers), _by_place(new.readers)),
+        ("output", _by_place(old.outputs), _by_place(new.outputs)),
+        ("connector", _by_place(old.connectors), _by_place(new.connectors)),
         ("grant for log", dict(old.grants), dict(new.grants)),
     ):
         told += [f"{kind} {name}: {_how(name, before, after)}" for name in dict.fromkeys((*before, *after))]

@@ -4,6 +4,7 @@ Promises base units (seconds, bytes), `_total` for what only rises, and no value
 Leaves the text form to prometheus_client, which speaks OpenMetrics to those who ask for it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,7 @@ def _metrics(document: Document, data_dir: Path) -> "Iterator[Metric]":
     yield from _nodes(document)
     yield from _logs(document)
     yield from _ingests(document)
+    yield from _badge(document.get("badge") or {})
 
 
 def _journal(document: Document, data_dir: Path) -> "Iterator[Metric]":
@@ -113,6 +115,41 @@ def _ingests(document: Document) -> "Iterator[Metric]":
         ((each["kind"], each["where"], name), count) for each in ingests for name, count in each["counters"].items()
     ]
     yield _counter("ingest_events", "what happened there, by name", events, (*labels, "event"))
+
+
+def _badge(badge: Document) -> "Iterator[Metric]":
+    """A place's; no card and no person is in its document."""
+    if not badge:
+        return
+    taps = [(_verdict(name), count) for name, count in badge.get("shown", {}).items()]
+    yield _counter("badge_taps", "cards that were shown, by what was said", taps, ("verdict", "reason"))
+    took_ms = badge.get("verdict_ms")
+    took = [] if took_ms is None else [((), took_ms / _MS_PER_S)]
+    yield _gauge("badge_verdict_seconds", "how long a verdict took: the middle of the newest ones", took)
+    yield _gauge("badge_visits_waiting", "visits that a partner lacks", [((), badge.get("waiting", 0))])
+    yield _counter("badge_taps_not_kept", "taps that the disk did not take", [((), badge.get("not_kept", 0))])
+    up = [((each["kind"], each["name"]), each["state"] == "up") for each in badge.get("readers", [])]
+    yield _gauge("badge_reader_up", "1 while cards can be read there", up, ("kind", "reader"))
+    lists, away = badge.get("lists", []), badge.get("away", {})
+    ages = [((each["home"],), each["age_s"]) for each in lists if each["age_s"] is not None]
+    yield _gauge("badge_list_age_seconds", "how old a home's list of cards is", ages, ("home",))
+    silent = [((each["home"],), each["home"] in away) for each in lists]
+    yield _gauge("badge_place_away", "1 while a home does not answer when asked for its list", silent, ("home",))
+    yield _counter("badge_refused", "what others sent and was not taken", list(_refused(badge)), ("what", "reason"))
+
+
+def _verdict(name: str) -> tuple[str, str]:
+    state, _, reason = name.partition(": ")
+    return state, reason
+
+
+def _refused(badge: Document) -> Iterator[tuple[tuple[str, str], int]]:
+    lists: Counter[str] = Counter()
+    for each in badge.get("lists", []):
+        lists.update(each["refused"])
+    visits, table = badge.get("visits_of_others", {}), badge.get("table", {})
+    for what, counts in (("visits", visits.get("refused", {})), ("list", lists), ("table", table.get("refused", {}))):
+        yield from (((what, reason), count) for reason, count in counts.items())
 
 
 Samples = Sequence[tuple[tuple[str, ...], Any]]

@@ -30,6 +30,9 @@ _STEPS = (
     CREATE TABLE sun (tap INTEGER PRIMARY KEY, home TEXT NOT NULL, uri TEXT NOT NULL);
     """,
 )
+FORGET_AT_ONCE = -1
+_FORGOT = "forgot day"
+_SHOWN = "shown "  # and the verdict: a note that counts
 _COLUMNS = "tap, utc_s, unsure_s, boot, ticks_s, reader, via, state, reason, home, who, grade, client, said"
 
 
@@ -101,6 +104,8 @@ class Book:
         with transaction(self.db) as db:
             number = self._note("next_tap") + 1
             self._set("next_tap", number)
+            shown = _SHOWN + _verdict(tap.state, tap.reason)
+            self._set(shown, self._note(shown) + 1)
             row = (number, *(getattr(tap, name) for name in _COLUMNS.split(", ")[1:]))
             db.execute(f"INSERT INTO tap VALUES ({', '.join('?' * len(row))})", row)
             if provisional is not None:
@@ -185,6 +190,16 @@ class Book:
                 db.execute(f"DELETE FROM {table} WHERE tap NOT IN (SELECT tap FROM tap)")
         return gone.rowcount
 
+    @property
+    def forgot_day(self) -> int:
+        """The day since 1970-01-01 on which taps were last forgotten; 0: never; FORGET_AT_ONCE after a restore."""
+        return self._note(_FORGOT)
+
+    def note_forgot(self, day: int) -> None:
+        """Taps were forgotten on this day."""
+        with transaction(self.db):
+            self._set(_FORGOT, day)
+
     def erase(self, pseudonyms: Sequence[bytes]) -> int:
         """Deletes all taps of these pseudonyms; returns how many."""
         marks = ", ".join("?" * len(pseudonyms))
@@ -197,7 +212,12 @@ class Book:
     def counts(self) -> dict[str, int]:
         """How many taps had which verdict, those with a reason by it."""
         query = "SELECT state, reason, count(*) FROM tap GROUP BY state, reason ORDER BY state, reason"
-        return {f"{state}: {reason}" if reason else state: n for state, reason, n in self.db.execute(query)}
+        return {_verdict(state, reason): n for state, reason, n in self.db.execute(query)}
+
+    def shown(self) -> dict[str, int]:
+        """The same of all taps there ever were, also those that are forgotten."""
+        found = self.db.execute(f"SELECT name, value FROM note WHERE name GLOB '{_SHOWN}*' ORDER BY name")
+        return {name.removeprefix(_SHOWN): value for name, value in found}
 
     def _taps(self, where: str, values: Sequence[object] = ()) -> Iterator[Tap]:
         for row in self.db.execute(f"SELECT {_COLUMNS} FROM tap WHERE {where}", tuple(values)):
@@ -209,6 +229,10 @@ class Book:
 
     def _set(self, name: str, value: int) -> None:
         self.db.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, value))
+
+
+def _verdict(state: str, reason: str) -> str:
+    return f"{state}: {reason}" if reason else state
 
 
 def _start_of(name: str) -> int:
