@@ -4,17 +4,30 @@ Promises that figures depend on the files alone, never on this machine. Leaves t
 """
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from balise_gateway.badges.billing import agreement as agreements
+from balise_gateway.badges.billing import bill as bills
 from balise_gateway.badges.billing import settlement, signatures
 from balise_gateway.badges.billing.agreement import Agreement
+from balise_gateway.badges.billing.lines import Lines
 from balise_gateway.badges.billing.sessions import Session
+from balise_gateway.badges.billing.settlement import Bill
+from balise_gateway.badges.billing.sheet import sheet_of
+from balise_gateway.badges.billing.signatures import PlaceKeys
+from balise_gateway.badges.billing.to_csv import to_csv
+from balise_gateway.badges.billing.to_pdf import to_pdf
+from balise_gateway.badges.billing.to_xlsx import to_xlsx
 from balise_gateway.badges.billing.visits import Inputs, Trust
-from balise_gateway.errors import BadgeError, PaperError
+from balise_gateway.badges.billing.words import Language
+from balise_gateway.badges.federation.files import replace_file
+from balise_gateway.badges.federation.table_cache import TableCache
+from balise_gateway.errors import GatewayError, PaperError
+from balise_tools.badge_federation import of_place
 from balise_wire import cose
 from balise_wire.errors import WireError
 from balise_wire.places import KEY_BYTES, Table, read_table
@@ -27,6 +40,10 @@ Keys = Annotated[
 ]
 TableFile = Annotated[Path | None, typer.Option("--table", help="The table of places, signed by one of the keys.")]
 Period = Annotated[str | None, typer.Option("--period", help="One month, such as 2026-11; all visits if not said.")]
+Gateway = Annotated[
+    Path | None, typer.Option("-c", "--config", help="This gateway: its table counts, and its billing lines are kept.")
+]
+Lang = Annotated[Language, typer.Option("--lang", help="Of the sheets: fr or en.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
@@ -46,10 +63,10 @@ def show_sessions(
 ) -> None:
     """Who was where on which day, and for how many half-days: one line a person and day."""
     try:
-        known, inputs, _ = _read(visits, agreement, key, table)
+        known, inputs = read_all(visits, agreement, trusted(key, table)[0])
         found = settlement.sessions_in(inputs, known, period and settlement.check_period(period))
         undated = len(inputs.taps()[1])
-    except BadgeError as error:
+    except GatewayError as error:
         fail(str(error))
     for session in found:
         typer.echo(json.dumps(session.document(), ensure_ascii=False) if as_json else _line(session, known))
@@ -58,24 +75,65 @@ def show_sessions(
 
 def settle(
     visits: Visits,
+    *,
     agreement: AgreementFile,
     key: Keys = None,
     table: TableFile = None,
+    config: Gateway = None,
     period: Period = None,
+    out: Annotated[Path | None, typer.Option(help="A folder for the bill: JSON, CSV, XLSX and PDF.")] = None,
+    lang: Lang = "fr",
     as_json: AsJson = False,
 ) -> None:
     """What each place owes, gross, per pair, after set-off, and which payments settle it."""
     try:
-        known, inputs, signing_keys = _read(visits, agreement, key, table)
-        signed = signatures.check(agreement, known.raw, known.places, signing_keys)
-        bill = settlement.settle(inputs, known, signed, period and settlement.check_period(period))
-    except BadgeError as error:
+        trust, signing_keys = trusted(key, table, config)
+        known, inputs = read_all(visits, agreement, trust)
+        bill = computed(inputs, known, signing_keys, period and settlement.check_period(period))
+        if out is not None:
+            _write(bill, out, signing_keys, lang)
+            _keep(bill, config)
+    except GatewayError as error:
         fail(str(error))
     if as_json:
         typer.echo(json.dumps(bill.document, ensure_ascii=False))
     else:
         _show_bill(bill.document, known)
     _tell(inputs, len(inputs.taps()[1]))
+
+
+def computed(inputs: Inputs, known: Agreement, signing_keys: PlaceKeys, period: str | None) -> Bill:
+    """The bill of these visits. Raises PaperError."""
+    signed = signatures.check(known.path, known.raw, known.places, signing_keys)
+    return settlement.settle(inputs, known, signed, period)
+
+
+def write_sheets(path: Path, known: Agreement, signing_keys: PlaceKeys, lang: Language) -> list[Path]:
+    """The other forms of a bill that lies in a file, with who has countersigned it. Raises GatewayError."""
+    document, raw = bills.read(path)
+    signed = signatures.check(path, raw, known.places, signing_keys)
+    sheet = sheet_of(document, known.currency, signed, lang)
+    forms = {".csv": to_csv(document, known.currency), ".xlsx": to_xlsx(sheet), ".pdf": to_pdf(sheet)}
+    for ending, data in forms.items():
+        replace_file(path.with_suffix(ending), data)
+    return [path.with_suffix(ending) for ending in forms]
+
+
+def _write(bill: Bill, out: Path, signing_keys: PlaceKeys, lang: Language) -> None:
+    path = bills.write(bill.document, out)
+    written = [path, *write_sheets(path, bill.agreement, signing_keys, lang)]
+    typer.echo("\n".join(map(str, written)), err=True)
+
+
+def _keep(bill: Bill, config: Path | None) -> None:
+    if config is None:
+        return
+    lines = Lines(of_place(config)[0].gateway.data_dir)
+    try:
+        number = lines.keep(bill.sessions, bill.agreement, datetime.now(bill.agreement.timezone).date())
+    finally:
+        lines.close()
+    typer.echo(f"balise badge: {number} billing lines kept, without times", err=True)
 
 
 def fail(text: str, code: int = FAILED) -> NoReturn:
@@ -95,16 +153,28 @@ def public_key(text: str) -> bytes:
     return found
 
 
-def trusted(keys: list[str] | None, table: Path | None) -> tuple[Trust, dict[str, tuple[bytes, ...]]]:
+def trusted(keys: list[str] | None, table: Path | None, config: Path | None = None) -> tuple[Trust, PlaceKeys]:
     """Whose visits count, and which keys sign for places. Raises PaperError.
 
-    With a table one of the keys has signed it; the others, and all without a table, are keys of gateways.
+    With --table one of the keys has signed it; the others, and all without a table, are keys of gateways. A gateway
+    brings the table that it holds.
     """
     given = [public_key(text) for text in keys or ()]
-    if table is None:
-        return Trust.of(given), {}
-    places, signed_by = _table(table, given)
-    return Trust.of((key for key in given if key != signed_by), places), signatures.keys_of(places)
+    if table is not None:
+        places, signed_by = _table(table, given)
+        return Trust.of((key for key in given if key != signed_by), places), signatures.keys_of(places)
+    held = None if config is None else held_table(config)
+    return Trust.of(given, held), signatures.keys_of(held)
+
+
+def held_table(config: Path) -> Table:
+    """The table of places that this gateway holds. Raises PaperError."""
+    loaded, badge = of_place(config)
+    cache = TableCache(loaded.gateway.data_dir, badge.table_key)
+    found = cache.load()
+    if found is None:
+        raise PaperError("table", cache.error)
+    return found
 
 
 def _table(path: Path, keys: list[bytes]) -> tuple[Table, bytes]:
@@ -121,15 +191,11 @@ def _table(path: Path, keys: list[bytes]) -> tuple[Table, bytes]:
         raise PaperError("table", f"{path}: {error}") from error
 
 
-def _read(
-    visits: list[Path], agreement: Path, keys: list[str] | None, table: Path | None
-) -> tuple[Agreement, Inputs, dict[str, tuple[bytes, ...]]]:
-    known = agreements.load(agreement)
-    trust, signing_keys = trusted(keys, table)
-    inputs = Inputs(trust)
+def read_all(visits: list[Path], agreement: Path, trust: Trust) -> tuple[Agreement, Inputs]:
+    known, inputs = agreements.load(agreement), Inputs(trust)
     for path in visits:
         inputs.add_file(path)
-    return known, inputs, signing_keys
+    return known, inputs
 
 
 def _line(session: Session, known: Agreement) -> str:
@@ -140,8 +206,6 @@ def _line(session: Session, known: Agreement) -> str:
 
 
 def _clock(utc_s: int, known: Agreement) -> str:
-    from datetime import datetime
-
     return datetime.fromtimestamp(utc_s, known.timezone).strftime("%H:%M")
 
 

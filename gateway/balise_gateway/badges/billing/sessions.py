@@ -28,6 +28,7 @@ class Session:
     half_days: int = field(compare=False)
     flags: tuple[str, ...] = field(compare=False)
     items: frozenset[bytes] = field(compare=False, repr=False)  # what it was computed from
+    client: str = field(compare=False, default="")  # the first one named that day
 
     def document(self) -> dict[str, object]:
         """As it is printed."""
@@ -121,4 +122,5 @@ class _Person:
             half_days,
             tuple(sorted(name for name, holds in flags.items() if holds)),
             frozenset(item for tap in taps.all() for item in (tap.item, *tap.also)),
+            next((tap.client for tap in taps.all() if tap.client), ""),
         )

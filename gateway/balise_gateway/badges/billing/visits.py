@@ -41,6 +41,7 @@ class Tap:
     item: bytes = field(repr=False)
     verified: bool
     also: frozenset[bytes] = field(default=frozenset(), repr=False)  # mappings and anchors that made it so
+    client: str = ""  # what the home wants to find again in bills
 
 
 @dataclass(frozen=True)
@@ -167,10 +168,8 @@ class Inputs:
                 undated.append(Undated(record.host, record.home, meant.who, record.tap, item))
                 continue
             t, u, anchor = dated
-            also = meant.by | anchor
-            taps.append(
-                Tap(record.host, record.home, meant.who, t, u, meant.grade, record.tap, item, kept.verified, also)
-            )
+            of_tap = record.host, record.home, meant.who, t, u, meant.grade, record.tap, item, kept.verified
+            taps.append(Tap(*of_tap, meant.by | anchor, record.client))
         self.conflicts = mappings.conflicts
         return taps, undated
 
