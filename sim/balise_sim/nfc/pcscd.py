@@ -163,16 +163,28 @@ def _carry_one(card: socket.socket, vpcd: socket.socket) -> bool:
         if sys.stdin.buffer in ready:
             return False
         for end in [each for each in open_ends if each in ready]:
-            data = _heard(end)
-            if data:
-                with contextlib.suppress(ConnectionError):  # the other end is gone, which it tells itself
-                    (vpcd if end is card else card).sendall(data)
-                continue
-            open_ends.remove(end)
-            if end is card and vpcd in open_ends:
-                with contextlib.suppress(OSError):  # vpcd was killed
-                    vpcd.shutdown(socket.SHUT_WR)  # it ends its line when it next asks the card something
+            ended = not (_to_card(vpcd, card) if end is vpcd else _from_card(card, vpcd))
+            open_ends = [each for each in open_ends if each is not end or not ended]
     return True
+
+
+def _to_card(vpcd: socket.socket, card: socket.socket) -> bool:
+    """Whether vpcd's line goes on. Its end is not passed on yet: pcscd may not have looked."""
+    data = _heard(vpcd)
+    with contextlib.suppress(ConnectionError):  # the card's end was cut, which it tells itself
+        card.sendall(data)
+    return bool(data)
+
+
+def _from_card(card: socket.socket, vpcd: socket.socket) -> bool:
+    """Whether the card is still there; when not, vpcd ends its line when it next asks the card something."""
+    data = _heard(card)
+    with contextlib.suppress(OSError):  # vpcd's end was cut, which it tells itself
+        if data:
+            vpcd.sendall(data)
+        else:
+            vpcd.shutdown(socket.SHUT_WR)
+    return bool(data)
 
 
 def _heard(end: socket.socket) -> bytes:
