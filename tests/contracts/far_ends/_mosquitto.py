@@ -64,6 +64,7 @@ class Mosquitto:
         self.folder, self.port, self._asks = folder / "mosquitto", free_port(), asks_passwords
         self._process: subprocess.Popen[bytes] | None = None
         self.more: tuple[str, ...] = ()  # lines of the listener
+        self.rights = "readwrite"  # of the station, from the next start on
 
     def start(self, *lines: str) -> None:
         self.stop()
@@ -74,7 +75,7 @@ class Mosquitto:
             for user in (USER, STRANGER):
                 maker = [program("mosquitto_passwd"), "-b", str(passwords), user, PASSWORD]
                 subprocess.run(maker, check=True, capture_output=True)
-        rules.write_text(f"user {USER}\ntopic readwrite #\nuser {STRANGER}\ntopic read #\n", encoding="utf-8")
+        rules.write_text(f"user {USER}\ntopic {self.rights} #\nuser {STRANGER}\ntopic read #\n", encoding="utf-8")
         told = [f"listener {self.port} 127.0.0.1", *self.more, f"acl_file {rules}", "user root"]
         told += [f"password_file {passwords}"] if self._asks else ["allow_anonymous true"]
         told += ["persistence true", f"persistence_location {self.folder}/"]
