@@ -1,6 +1,7 @@
 """A bill as a sheet of paper: A4, what is to be paid first, what to check and VAT last.
 
-Promises that the warnings stand above every figure, and the same bytes for the same bill. Leaves texts to `sheet.py`.
+Promises that the warnings stand above every figure, and the same bytes for the same bill from the same
+version of the library. Leaves texts to `sheet.py`.
 """
 
 from typing import Any
