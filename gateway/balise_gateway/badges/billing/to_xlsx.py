@@ -1,6 +1,7 @@
 """A bill as a workbook: one sheet to read, and one per list.
 
-Promises amounts as numbers, and the same bytes for the same bill from the same version of the library. Leaves texts to `sheet.py`.
+Promises amounts as numbers, and the same bytes for the same bill from the same version of the library.
+Leaves texts to `sheet.py`.
 """
 
 import io

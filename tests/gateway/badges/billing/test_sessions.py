@@ -110,6 +110,13 @@ def test_a_day_starts_once_where_the_clock_says_an_hour_twice_or_never() -> None
     assert calendar.day_of(spring - 1) == date(2026, 3, 28)
 
 
+def test_a_day_that_began_stays_where_the_clock_goes_back_over_midnight() -> None:
+    calendar = Calendar(ZoneInfo("America/St_Johns"), 0)  # until 2011 it went from 00:01 back to 23:01
+    midnight = int(datetime(2010, 11, 7, 2, 30, tzinfo=UTC).timestamp())
+    assert calendar.start_s(date(2010, 11, 7)) == midnight
+    assert [calendar.day_of(midnight + minute * MINUTE).day for minute in (-1, 0, 30, 90)] == [6, 7, 7, 7]
+
+
 @given(st.integers(0, 4_000_000_000), st.sampled_from(["Europe/Paris", "America/St_Johns", "Pacific/Apia"]))
 def test_days_follow_each_other_without_gap_or_overlap(t: int, zone: str) -> None:
     calendar = Calendar(ZoneInfo(zone), 240)
