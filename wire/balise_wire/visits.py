@@ -14,6 +14,7 @@ from balise_wire.errors import WireError
 from balise_wire.items import Visit, VisitMapping
 
 WHO_BYTES = 16
+NOBODY = bytes(WHO_BYTES)  # who a visit is mapped to that was entered by mistake: it does not count
 MAX_PLACE_CHARS = 253  # RFC 1035 section 2.3.4
 MAX_CLIENT_CHARS = 64
 GRADES = (0, 1, 2)  # UID, printed or typed; signed NDEF; SUN that was verified

@@ -21,9 +21,10 @@ from balise_gateway.badges.desk.desk import Desk, Verdict
 from balise_gateway.badges.desk.finding import Finder
 from balise_gateway.badges.desk.forgetting import Forgetting
 from balise_gateway.badges.desk.saying import Sayer
-from balise_gateway.badges.federation import exchange_paths, paths
+from balise_gateway.badges.federation import exchange_paths, paths, typed
+from balise_gateway.badges.federation.guests import Guests
 from balise_gateway.badges.federation.pace import Pace
-from balise_gateway.badges.federation.rounds import Rounds
+from balise_gateway.badges.federation.rounds import GuestRounds, Rounds
 from balise_gateway.badges.front import Front
 from balise_gateway.badges.readers import Reader
 from balise_gateway.badges.records import Records
@@ -53,6 +54,7 @@ class Office:
             raise BadgeError("this configuration has no section [badge]")
         self.settings, self._zone = config.badge, ZoneInfo(config.gateway.time_zone)
         self._clock, self._journal, self._transport = clock, journal, transport
+        self.data_dir = config.gateway.data_dir
         self._visit_logs = [log for log, grant in config.grants.items() if grant.visits]
         self.records = Records(config.badge, config.gateway.data_dir, self._now_utc_s, self._balance)
         self.readers: list[Reader] = [plugins.load(reader_kinds, s.kind).Reader(s) for s in config.readers]
@@ -76,6 +78,7 @@ class Office:
                 group.create_task(reader.run(self._seen))
             group.create_task(self._look(sending))
             group.create_task(_repeat(works.rounds.once, ROUND_S))
+            group.create_task(_repeat(works.guest_rounds.once, ROUND_S))
 
     @property
     def works(self) -> "_Works":
@@ -92,11 +95,17 @@ class Office:
         self._told.set()
         return verdict
 
+    def wake(self) -> None:
+        """Something was written down that should be said soon."""
+        self._told.set()
+
     def close(self) -> None:
         """Lets go of readers, screens and files; harmless when done before."""
         for reader in self.readers:
             reader.close()
         self.front.close()
+        if self._works is not None:
+            self._works.guests.close()
         self.records.close()
         self._works = None
 
@@ -162,6 +171,7 @@ class Office:
         try:
             self.works.sayer.say()
             self.works.sayer.resolve(self.records.lists)
+            self.works.guests.say(self._journal)
         except (JournalError, BadgeError) as error:  # what was not said stays in the book, for the next look
             event("visits not said yet", why=error)
 
@@ -187,11 +197,16 @@ class _Works:
         self.sayer = Sayer(settings.place, records.book, journal, clock)
         self.rounds = Rounds(settings, records.cache, records.lists, records.now_utc_s, transport)
         loop_s = asyncio.get_running_loop().time
-        self.forgetting = Forgetting(records.book, records.exchange, settings.keep_taps_days, loop_s)
+        self.guests = Guests(office.data_dir, days, clock, records.table)
+        self.guest_rounds = GuestRounds(records.cache, self.guests, records.now_utc_s, transport)
+        kept = (records.book, records.exchange, settings.keep_taps_days)
+        self.forgetting = Forgetting(*kept, loop_s, self.guests.forget)
         pace = Pace(REQUESTS_PER_MIN, loop_s)
         self._routes = [
             *paths.list_routes(records.home_lists, records.now_utc_s, zone),
             paths.table_route(records.cache),
+            paths.guest_list_route(self.guests.lists_of, records.now_utc_s, zone),
+            *typed.routes(self.guests, office.wake, loop_s, settings.stale_list_days),
             exchange_paths.batches_route(
                 records.exchange, records.keys.signer, functools.partial(known_utc_ms, clock), pace
             ),

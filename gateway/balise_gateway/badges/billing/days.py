@@ -24,7 +24,7 @@ class Calendar:
 
     def day_of(self, utc_s: int) -> date:
         """The local day of a moment."""
-        day = self._local(utc_s).date()
+        day = self.local(utc_s).date()
         if utc_s >= self.start_s(day + timedelta(days=1)):
             return day + timedelta(days=1)
         return day if utc_s >= self.start_s(day) else day - timedelta(days=1)
@@ -33,12 +33,17 @@ class Calendar:
         """When this day begins: UTC in whole seconds."""
         wanted = datetime(day.year, day.month, day.day) + self._starts
         early, late = sorted(int(wanted.replace(tzinfo=self._zone, fold=fold).timestamp()) for fold in (0, 1))
-        if self._local(early) >= wanted:
+        if self.local(early) >= wanted:
             return early  # there once or twice
         while late - early > 1:  # not there: the first moment after the jump
             middle = (early + late) // 2
-            early, late = (early, middle) if self._local(middle) >= wanted else (middle, late)
+            early, late = (early, middle) if self.local(middle) >= wanted else (middle, late)
         return late
 
-    def _local(self, utc_s: int) -> datetime:
+    def utc_s(self, local: datetime) -> int:
+        """When the clock on the wall shows this; of two such moments the first."""
+        return int(local.replace(tzinfo=self._zone).timestamp())
+
+    def local(self, utc_s: int) -> datetime:
+        """What the clock on the wall shows."""
         return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=utc_s)).astimezone(self._zone).replace(tzinfo=None)

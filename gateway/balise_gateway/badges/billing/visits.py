@@ -19,7 +19,7 @@ from balise_wire.envelope import Envelope, split_sequence, verify_envelope
 from balise_wire.errors import WireError
 from balise_wire.items import Anchor, Visit, VisitMapping
 from balise_wire.places import Table
-from balise_wire.visits import MappingRecord, VisitRecord, mapping_of, visit_of
+from balise_wire.visits import NOBODY, MappingRecord, VisitRecord, mapping_of, visit_of
 
 _DRIFT = 10_000  # a free-running clock may be off by 100 ppm (wire format section 3.2)
 _MS = 1000
@@ -163,6 +163,8 @@ class Inputs:
         undated: list[Undated] = []
         for item, kept in sorted(self._visits.items()):
             record, meant = kept.record, mappings.meant(kept.record)
+            if meant.who == NOBODY != record.who:  # entered by mistake, says its host
+                continue
             dated = self._dated(kept)
             if dated is None:
                 undated.append(Undated(record.host, record.home, meant.who, record.tap, item))

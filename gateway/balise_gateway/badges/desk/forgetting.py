@@ -18,8 +18,16 @@ _DAY_S = 86_400
 class Forgetting:
     """For one place. `loop_s` is a time that never jumps."""
 
-    def __init__(self, book: Book, exchange: Exchange, keep_days: int, loop_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        book: Book,
+        exchange: Exchange,
+        keep_days: int,
+        loop_s: Callable[[], float],
+        also: Callable[[int], int] = lambda before_utc_s: 0,
+    ) -> None:
         self._book, self._exchange, self._keep_days, self._loop_s = book, exchange, keep_days, loop_s
+        self._also = also  # forgets what others keep from before then, and says how many
         self._jumped = (0, 0.0)  # to which day, and since when
 
     def look(self, now_utc_s: int | None) -> None:
@@ -31,6 +39,7 @@ class Forgetting:
             return
         try:
             gone = self._book.forget((today - self._keep_days) * _DAY_S)
+            gone += self._also((today - self._keep_days) * _DAY_S)
             self._exchange.forget(today * _DAY_S, self._keep_days)
             self._book.note_forgot(today)
         except BadgeError as error:

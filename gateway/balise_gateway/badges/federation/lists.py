@@ -68,6 +68,11 @@ class CardLists:
         token = self.token_of(home, number)
         return None if token is None else self._best({home: token})
 
+    def by_any_number(self, number: str) -> Found | None:
+        """The card with this number, of whichever home: a typed number does not say whose it is."""
+        tokens = {home: self.token_of(home, number) for home in self._scan_keys}
+        return self._best({home: token for home, token in tokens.items() if token is not None})
+
     def by_uid(self, uid: bytes) -> Found | None:
         """The card with this UID, of whichever home; one that counts before one that was revoked."""
         tokens = {}

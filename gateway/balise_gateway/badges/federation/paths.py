@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from balise_gateway.badges.federation.home_lists import HomeLists
 from balise_gateway.badges.federation.lists import checked_host
 from balise_gateway.badges.federation.table_cache import TableCache
-from balise_gateway.errors import PaperError
+from balise_gateway.errors import BadgeError, PaperError
+from balise_gateway.log import event
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -21,27 +22,49 @@ if TYPE_CHECKING:
 
 COSE, SEQUENCE = "application/cose", "application/cose-seq"
 MAX_NUMBER_CHARS = 18
+NowS = Callable[[], int | None]  # UTC in seconds, None while nobody knows
 
 
-def list_routes(lists: HomeLists, now_utc_s: Callable[[], int | None], zone: ZoneInfo) -> "list[Route]":
+def list_routes(lists: HomeLists, now_utc_s: NowS, zone: ZoneInfo) -> "list[Route]":
     """`GET /v1/lists/<host>?from=N`: 200 with signed messages, 204 when there is nothing newer."""
-    from starlette.responses import Response
     from starlette.routing import Route
 
-    async def told(request: "Request") -> Response:
-        text = request.query_params.get("from", "0")
-        if not text.isascii() or not text.isdigit() or len(text) > MAX_NUMBER_CHARS:
-            return refused(400, "malformed", "from: the number of a list, or 0 for the whole list")
-        now_s = now_utc_s()
-        if now_s is None:
-            return refused(503, "the clock is not known", "this place does not know the time yet; try again later")
-        try:
-            data = lists.message(checked_host(request.path_params["host"]), int(text), now_s, zone)
-        except PaperError as error:
-            return refused(404 if error.reason == "unknown place" else 400, error.reason, str(error))
-        return Response(data, 200 if data else 204, media_type=SEQUENCE)
+    async def told(request: "Request") -> "Response":
+        return _list(lists, request, now_utc_s(), zone)
 
     return [Route("/v1/lists/{host}", told)]
+
+
+def guest_list_route(of: Callable[[str], HomeLists | None], now_utc_s: NowS, zone: ZoneInfo) -> "Route":
+    """`GET /v1/of/<home>/lists/<host>?from=N`: the same for a guest place, which has no gateway of its own."""
+    from starlette.routing import Route
+
+    async def told(request: "Request") -> "Response":
+        try:
+            lists = of(request.path_params["home"])
+        except BadgeError as error:
+            event("guest places cannot be used", why=error)
+            return refused(503, "not now", "this place's files cannot be used; try again later")
+        if lists is None:
+            return refused(404, "unknown place", "no guest place of this name here")
+        return _list(lists, request, now_utc_s(), zone)
+
+    return Route("/v1/of/{home}/lists/{host}", told)
+
+
+def _list(lists: HomeLists, request: "Request", now_s: int | None, zone: ZoneInfo) -> "Response":
+    from starlette.responses import Response
+
+    text = request.query_params.get("from", "0")
+    if not text.isascii() or not text.isdigit() or len(text) > MAX_NUMBER_CHARS:
+        return refused(400, "malformed", "from: the number of a list, or 0 for the whole list")
+    if now_s is None:
+        return refused(503, "the clock is not known", "this place does not know the time yet; try again later")
+    try:
+        data = lists.message(checked_host(request.path_params["host"]), int(text), now_s, zone)
+    except PaperError as error:
+        return refused(404 if error.reason == "unknown place" else 400, error.reason, str(error))
+    return Response(data, 200 if data else 204, media_type=SEQUENCE)
 
 
 def table_route(table: TableCache) -> "Route":

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
+from balise_gateway.badges.federation.guests import Guests
 from balise_gateway.badges.federation.lists import CardLists
 from balise_gateway.badges.federation.table_cache import TableCache
 from balise_gateway.badges.settings import BadgeSettings
@@ -80,3 +81,26 @@ class Rounds:
     async def _list(self, url: str, base: int) -> Answer:
         address = f"{url.rstrip('/')}/{quote(self._settings.place)}?from={base}"
         return await self._http.ask("GET", address, {}, ok=(200, NOTHING_NEW))
+
+
+class GuestRounds:
+    """The same for every guest place of this gateway: the table is this gateway's, the lists are their own."""
+
+    def __init__(
+        self, table: TableCache, guests: Guests, now_utc_s: Callable[[], int | None], transport: Any = None
+    ) -> None:
+        self._table, self._guests, self._now_utc_s, self._transport = table, guests, now_utc_s, transport
+        self._rounds: dict[str, Rounds] = {}
+
+    async def once(self) -> None:
+        """Each place's lists. Never raises for what others do."""
+        try:
+            places = self._guests.all()
+        except BadgeError as error:
+            event("guest places cannot be used", why=error)
+            return
+        for place in places:
+            if place.place not in self._rounds:
+                settings, parts = BadgeSettings(place=place.place), (self._table, place.lists, self._now_utc_s)
+                self._rounds[place.place] = Rounds(settings, *parts, self._transport)
+            await self._rounds[place.place].once()

@@ -1,0 +1,128 @@
+"""What the desk page shows, as HTML: the door where the token is typed, and the desk behind it.
+
+Promises that every text from outside is escaped. Leaves requests to `typed.py`.
+"""
+
+from collections.abc import Mapping
+from html import escape
+
+from balise_gateway.badges.federation.guests import GuestPlace, Line
+from balise_gateway.badges.federation.typed_words import is_word, page, word
+from balise_wire.card import printed
+
+HOME = "/badge/desk"
+_DAY_S = 86_400
+
+
+def door(english: bool, bad: str) -> str:
+    """Where the token is typed; `bad` names what was wrong."""
+    body = (
+        f"<header><h1>{word('title', english)}</h1>{_other(english)}</header>{_message({'bad': bad}, english)}"
+        f'<form method="post" action="{HOME}/open">{_lang(english)}<label for="t">{word("token", english)}</label>'
+        f'<input id="t" name="token" type="password" autocomplete="current-password" required autofocus>'
+        f"<button>{word('open', english)}</button></form>"
+    )
+    return page(word("title", english), body, english)
+
+
+def desk(place: GuestPlace, english: bool, told: Mapping[str, str], stale_s: float) -> str:
+    """The desk of a place. Raises BadgeError while the time is not known."""
+    body = (
+        f"<header><h1>{escape(place.name)}</h1>{_other(english)}</header>{_message(told, english)}"
+        f"{_record_form(place, english)}{_today(place, english)}{_subscribers(place, english)}"
+        f"{_lists(place, english, stale_s)}"
+        f'<form class="leave" method="post" action="{HOME}/leave">{_lang(english)}'
+        f'<button class="small">{word("leave", english)}</button></form>'
+    )
+    return page(place.name, body, english)
+
+
+def _record_form(place: GuestPlace, english: bool) -> str:
+    options = "".join(
+        f'<option value="{escape(member.id)}">{escape(member.name)}</option>' for member in place.subscribers()
+    )
+    return (
+        f'<h2>{word("record", english)}</h2><form method="post" action="{HOME}/record">{_lang(english)}'
+        f'<label for="m">{word("name", english)}</label>'
+        f'<select id="m" name="member"><option value="">{word("pick", english)}</option>{options}</select>'
+        f'<div class="row"><div><label for="n">{word("number", english)}</label>'
+        '<input id="n" name="number" autocomplete="off" autocapitalize="characters" placeholder="XXXXX-XXXXX"></div>'
+        f'<div><label for="h">{word("time", english)}</label><input id="h" name="time" type="time"></div></div>'
+        f"<button>{word('save', english)}</button></form>"
+    )
+
+
+def _today(place: GuestPlace, english: bool) -> str:
+    rows = "".join(_line(place, line, english) for line in reversed(place.today()))
+    body = f"<table>{rows}</table>" if rows else f"<p>{word('nobody', english)}</p>"
+    return f'<h2>{word("today", english)}</h2>{body}<p class="hint">{word("mistake", english)}</p>'
+
+
+def _line(place: GuestPlace, line: Line, english: bool) -> str:
+    who = escape(line.name) or f"{word('visitor', english)} {escape(line.home)}"
+    shown = f'<span class="gone">{who}</span>' if line.cancelled else who
+    ask = "" if line.cancelled else _sure("cancel", "tap", str(line.tap), ("cancel", "sure"), english)
+    when = place.clock_time(line.utc_s)
+    return f'<tr><td>{when}</td><td>{shown}</td><td>{word(line.direction, english)}</td><td class="do">{ask}</td></tr>'
+
+
+def _subscribers(place: GuestPlace, english: bool) -> str:
+    rows = "".join(
+        f'<tr><td>{escape(member.name)}<div class="hint">{_numbers(place, member.id)}</div></td>'
+        '<td class="do">'
+        f"{_sure('end', 'member', member.id, ('end', 'sure_end'), english)}</td></tr>"
+        for member in place.subscribers()
+    )
+    body = f"<table>{rows}</table>" if rows else f"<p>{word('none', english)}</p>"
+    return (
+        f"<h2>{word('subscribers', english)}</h2>{body}<details><summary>{word('add', english)}</summary>"
+        f'<form method="post" action="{HOME}/enter">{_lang(english)}<label for="f">{word("full_name", english)}</label>'
+        f'<input id="f" name="name" maxlength="80" required autocomplete="off">'
+        f'<label for="c">{word("card", english)}</label><input id="c" name="number" autocomplete="off">'
+        f"<button>{word('enter', english)}</button></form></details>"
+    )
+
+
+def _numbers(place: GuestPlace, member: str) -> str:
+    return "<br>".join(printed(card.number) for card in place.register.cards(member) if card.state == "active")
+
+
+def _lists(place: GuestPlace, english: bool, stale_s: float) -> str:
+    rows = ""
+    for told in place.lists.ages(place.now().utc_s, stale_s):
+        age_s = told["age_s"]
+        if not isinstance(age_s, int):
+            age = word("list_none", english)
+        else:
+            age = word("list_age", english).format(age_s // _DAY_S) if age_s >= _DAY_S else word("list_new", english)
+            age += f" – {word('list_old', english)}" if told["stale"] else ""
+        rows += f"<tr><td>{escape(str(told['home']))}</td><td>{age}</td></tr>"
+    return f"<h2>{word('lists', english)}</h2><table>{rows}</table>" if rows else ""
+
+
+def _sure(deed: str, field: str, value: str, words: tuple[str, str], english: bool) -> str:
+    """A deed that is asked twice, without a script."""
+    return (
+        f"<details><summary>{word(words[0], english)}</summary>"
+        f'<form method="post" action="{HOME}/{deed}">{_lang(english)}'
+        f'<input type="hidden" name="{field}" value="{escape(value)}">'
+        f'<button class="small">{word(words[1], english)}</button></form></details>'
+    )
+
+
+def _message(told: Mapping[str, str], english: bool) -> str:
+    bad, done = f"bad_{told.get('bad', '')}", f"done_{told.get('done', '')}"
+    if told.get("bad") and is_word(bad):
+        return f'<p class="wrong" role="alert">{word(bad, english)}</p>'
+    if told.get("done") and is_word(done):
+        return f'<p class="told" role="status">{word(done, english).format(escape(told.get("at", "")[:20]))}</p>'
+    return ""
+
+
+def _lang(english: bool) -> str:
+    return '<input type="hidden" name="lang" value="en">' if english else ""
+
+
+def _other(english: bool) -> str:
+    there, lang = (HOME, "fr") if english else (f"{HOME}?lang=en", "en")
+    return f'<a href="{there}" lang="{lang}">{word("other", english)}</a>'
