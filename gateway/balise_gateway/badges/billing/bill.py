@@ -34,20 +34,17 @@ def file_stem(document: Mapping[str, object]) -> str:
 def write(document: Mapping[str, object], folder: Path) -> Path:
     """Writes the bill into a folder. Raises PaperError when another one stands there that somebody has signed."""
     path, data = folder / f"{file_stem(document)}.json", encode(document)
-    if path.exists() and path.read_bytes() != data and any(folder.glob(f"{path.name}.*.cose")):
+    if path.exists() and _bytes(path) != data and any(folder.glob(f"{path.name}.*.cose")):
         raise PaperError("bill", f"{path}: signed already, and not with these figures: move it away, or verify-bill")
     replace_file(path, data)
-    path.chmod(0o644)
     return path
 
 
 def read(path: Path) -> tuple[dict[str, Any], bytes]:
     """(the bill, its bytes). Raises PaperError when it is none."""
+    data = _bytes(path)
     try:
-        data = path.read_bytes()
         document = json.loads(data)
-    except OSError as error:
-        raise PaperError("bill", f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
         raise PaperError("bill", f"{path}: not JSON: {error}") from error
     if not isinstance(document, dict) or tuple(document) != _ALL or encode(document) != data:
@@ -73,6 +70,13 @@ def differences(bill: Mapping[str, Any], computed: Mapping[str, Any]) -> list[st
         for name in now
         if name not in _OF_THE_DAY and flags.get(name) != now[name]
     ]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PaperError("bill", f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _told(name: str, given: object, computed: object) -> str:

@@ -96,8 +96,7 @@ class _Walk:
             first = max(first, last_day)
         day, end = first, self.calendar.day_of(span.high)
         while day <= end:
-            starts, ends = self.calendar.start_s(day), self.calendar.start_s(day + _DAY) - 1
-            yield (*way, (day, _Span(max(span.low, starts), min(span.high, ends))))
+            yield (*way, (day, span))
             day += _DAY
 
     def _other_counts(self, way: _Way, near: set[date]) -> set[date]:

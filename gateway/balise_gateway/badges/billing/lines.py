@@ -69,8 +69,15 @@ class Lines:
                 "INSERT OR REPLACE INTO line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [_row(session, agreement.id) for session in billed],
             )
-            db.execute("DELETE FROM line WHERE day < ?", (f"{today.year - KEEP_YEARS:04}-{today:%m-%d}",))
+        self.forget(today)
         return len(billed)
+
+    def forget(self, today: date) -> int:
+        """Erases what is over ten years old; tells how many lines."""
+        with transaction(self._db) as db:
+            return db.execute(
+                "DELETE FROM line WHERE day < ?", (f"{today.year - KEEP_YEARS:04}-{today:%m-%d}",)
+            ).rowcount
 
     def all(self, period: str | None = None) -> list[Line]:
         """All lines, or those of one month, sorted."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from balise_gateway.badges.federation.files import replace_file
 from balise_gateway.errors import PaperError
 from balise_wire import cose
 from balise_wire.envelope import Signer
@@ -45,12 +46,13 @@ def keys_of(table: Table | None, given: Iterable[tuple[str, bytes]] = ()) -> dic
 
 
 def sign(paper: Path, place: str, signer: Signer) -> Path:
-    """Writes the signature of a place beside the paper; signing again writes the same. Raises PaperError."""
+    """Writes the signature of a place beside the paper; signing again writes the same. Raises BadgeError."""
     target = path_beside(paper, place)
     try:
-        target.write_bytes(signer.sign_detached(paper.read_bytes()))
+        raw = paper.read_bytes()
     except OSError as error:
-        raise PaperError("signature", f"{error.filename}: {error.strerror}") from error
+        raise PaperError("signature", f"{paper}: cannot be read ({error.strerror})") from error
+    replace_file(target, signer.sign_detached(raw))
     return target
 
 

@@ -48,6 +48,7 @@ def test_what_is_over_ten_years_old_goes(lines: Lines) -> None:
     assert len(lines.all()) == 2
     keep(lines, today=date(2036, 11, 2))
     assert [line.day for line in lines.all()] == ["2026-11-02"]
+    assert (lines.forget(date(2036, 11, 2)), lines.forget(date(2036, 11, 3)), lines.all()) == (0, 1, [])
 
 
 def test_counts_are_of_one_client_of_one_home(lines: Lines) -> None:

@@ -167,6 +167,23 @@ def test_a_tap_near_the_start_of_a_day_or_the_debounce_is_uncertain() -> None:
     assert "uncertain" in session.flags  # a forgotten exit, or one short session
 
 
+def test_a_pause_that_may_have_been_shorter_makes_the_length_uncertain() -> None:
+    edge = 4 * HOUR + 15 * MINUTE  # two stays: the sum may be off by four times the uncertainty
+    for short_s, unsure in ((35, True), (39, True), (40, False)):
+        times = [0, HOUR, 2 * HOUR, edge + HOUR - short_s]
+        (session,) = counted(*(visit(NINE + at, tap, u=10) for tap, at in enumerate(times)))
+        assert session.half_days == 1
+        assert ("uncertain" in session.flags) is unsure, short_s
+
+
+def test_a_day_that_could_have_begun_is_told_on_the_line_beside_it() -> None:
+    four = int(datetime(2026, 11, 3, 4, tzinfo=PARIS).timestamp())
+    times = [four - 7 * HOUR, four - 6 * HOUR, four - 5]  # the last one changes nothing on its own day
+    for u, unsure in ((10, True), (4, False)):
+        (session,) = counted(*(visit(at, tap, u=u) for tap, at in enumerate(times)))
+        assert (session.day.day, session.half_days, "uncertain" in session.flags) == (2, 1, unsure)
+
+
 def test_a_visit_dated_to_a_week_is_uncertain_and_costs_no_time() -> None:
     many = [visit(NINE + HOUR * number, number, u=604_800) for number in range(300)]
     assert all("uncertain" in session.flags for session in counted(*many))

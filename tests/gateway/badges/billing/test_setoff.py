@@ -33,9 +33,15 @@ def brute_force(debts: Debts) -> Debts:
     return {edge: cents for edge, cents in zip(edges, best, strict=True) if cents}
 
 
-@given(debts_among(3, 3) | debts_among(4, 2, 8) | debts_among(5, 2, 8))
+@given(debts_among(3, 3) | debts_among(4, 1) | debts_among(4, 2, 8) | debts_among(5, 1, 12))
 def test_set_off_clears_the_most_and_breaks_ties_as_it_is_written(debts: Debts) -> None:
     assert set_off(debts) == brute_force(debts)
+
+
+def test_of_two_circles_through_one_debt_the_one_is_cleared_that_makes_the_first_payment_smallest() -> None:
+    a, b, c, d = (f"{letter}.example" for letter in "abcd")
+    debts = {(a, b): 5, (b, d): 5, (a, c): 5, (c, d): 5, (d, a): 7}
+    assert set_off(debts) == {(a, c): 3, (c, d): 3} == brute_force(debts)
 
 
 def improvable(debts: Debts, left: Debts) -> bool:

@@ -170,6 +170,7 @@ def test_two_envelopes_of_one_name_are_both_read_and_told() -> None:
         (lines(visit(T)).replace(b'"who": "00', b'"who": "0g'), "32 hex digits"),
         (lines(visit(T)).replace(b'"who": "00', b'"who": "'), "not 16 bytes"),
         (lines(visit(T)).replace(b'"tap": 1', b'"tap": 1, "name": "x"'), "a visit with 'name'"),
+        (lines(visit(T)).replace(b'"tap": 1', b'"tap": 1, "client": "\\ud800"'), "UTF-8"),
     ],
 )
 def test_a_line_that_is_no_visit_is_named_with_its_file(tmp_path: Path, line: bytes, told: str) -> None:
