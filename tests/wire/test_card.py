@@ -124,6 +124,20 @@ def test_a_day_that_does_not_fit_is_refused(day: int) -> None:
         card.sign_record(Signer(bytes(32)), HOME, card.make_number(bytes(6)), day, UID)
 
 
+@pytest.mark.parametrize("size", [0, 3, 5, 8, 11])
+def test_a_record_for_a_uid_that_no_chip_has_is_refused(size: int) -> None:
+    with pytest.raises(WireError, match=f"UID of {size} bytes"):
+        card.sign_record(Signer(bytes(32)), HOME, card.make_number(bytes(6)), 0, bytes(size))
+
+
+def test_a_message_that_is_cut_short_anywhere_is_refused() -> None:
+    first = len(card.message(card.home_url(HOME, card.make_number(bytes(6)))))
+    whole = card.message(card.home_url(HOME, card.make_number(bytes(6))), bytes(67))
+    for end in set(range(1, len(whole))) - {first}:  # between its records it is a whole one
+        with pytest.raises(WireError, match=r"cut short|are there"):
+            card.read_message(whole[:end])
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_message_or_refused(data: bytes) -> None:
     try:

@@ -26,7 +26,7 @@ from balise_gateway.badges.readers import Chip
 from balise_gateway.badges.register import Card, Member, Register
 from balise_gateway.badges.settings import BadgeSettings
 from balise_gateway.config import Config
-from balise_gateway.errors import BadgeError, GatewayError
+from balise_gateway.errors import BadgeError, CardLost, GatewayError
 from balise_tools.badge_federation import fail, of_place
 from balise_tools.gateway_config import CONFIG_ERROR, DEFAULT_CONFIG, FAILED, ConfigFile
 from balise_wire import card as wire
@@ -239,6 +239,8 @@ def _with_card(config: Config, name: str, job: Callable[[Chip], T]) -> T:
     typer.echo(f"lay the card on {name!r} and leave it there", err=True)
     try:
         found: T = asyncio.run(reader.with_card(job, WAIT_S))
+    except CardLost as error:
+        raise CardLost(f"{error}; then run the same command again: what was begun is finished") from error
     except TimeoutError as error:
         raise BadgeError(f"no card on {name!r} within {WAIT_S:.0f} s; does the gateway hold the reader?") from error
     finally:

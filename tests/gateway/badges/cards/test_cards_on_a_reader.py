@@ -92,6 +92,37 @@ def test_a_card_of_grade_2_that_comes_back_goes_to_another(run: Run, chip: Pn532
     assert (claim.number, claim.grade, claim.wrong, member) == (number, 2, "", "bob")
 
 
+def test_a_card_of_somebody_is_not_even_written(run: Run, chip: Pn532Tty) -> None:
+    model = Ntag21x(UID)
+    chip.lay(model)
+    issued(run, "--grade", "1", "--write", "door")
+    before = bytes(model.memory)
+    assert run("member", "bob").exit_code == 0
+    assert run("issue", "bob", "--grade", "1", "--write", "door").exit_code == 1
+    assert bytes(model.memory) == before
+
+
+def test_the_message_that_was_read_to_check_the_card_is_used_up(run: Run, chip: Pn532Tty, tmp_path: Path) -> None:
+    chip.lay(Ntag424(UID))
+    number = issued(run, "--grade", "2", "--write", "door")
+    with Register(tmp_path / "data", keys.load(tmp_path / "data").uid_token) as register:
+        assert register.take_counter(number, UID, 1) == "replay"
+
+
+def test_a_number_that_moves_to_a_new_chip_counts_from_its_beginning(run: Run, chip: Pn532Tty, tmp_path: Path) -> None:
+    chip.lay(Ntag424(UID))
+    number = issued(run, "--grade", "2", "--write", "door")
+    with Register(tmp_path / "data", keys.load(tmp_path / "data").uid_token) as register:
+        assert register.take_counter(number, UID, 1_000) == ""
+    assert run("revoke", number, "--reason", "ended").exit_code == 0
+    chip.take_away()
+    model = Ntag424(bytes.fromhex("04ffeeddccbbaa"))
+    chip.lay(model)
+    assert issued(run, "--grade", "2", "--write", "door", "--number", number) == number
+    claim, _ = claimed(model, "NTAG424", tmp_path / "data")
+    assert (claim.grade, claim.wrong) == (2, "")
+
+
 def test_another_number_for_a_chip_that_has_one_is_refused(run: Run, chip: Pn532Tty) -> None:
     chip.lay(Ntag424(UID))
     number = issued(run, "--grade", "2", "--write", "door")
@@ -109,6 +140,7 @@ def test_a_card_torn_away_is_finished_by_the_same_command(
     chip.tear_away_after(torn_after)
     first = run("issue", "ada", "--grade", "2", "--write", "door")
     assert first.exit_code == 1, first.output
+    assert "run the same command again" in first.output
     chip.take_away()
     chip.lay(model)
     number = issued(run, "--grade", "2", "--write", "door")

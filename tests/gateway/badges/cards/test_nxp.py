@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +57,14 @@ def test_a_sun_message_with_one_wrong_bit_is_refused(bit: int) -> None:
 def test_any_picc_data_under_another_key_proves_nothing(data: bytes) -> None:
     with pytest.raises(PaperError):
         sun.check(bytes([1] * 16), sun.open_picc_data(bytes([2] * 16), data), raw("A", "cmac"))
+
+
+@pytest.mark.parametrize("tag", [0x00, 0x47, 0x87, 0xC4, 0xCA])
+def test_a_chip_that_tells_less_than_uid_and_counter_is_refused(tag: int) -> None:
+    encryptor = Cipher(AES(ZERO), CBC(ZERO)).encryptor()
+    told = encryptor.update(bytes([tag]) + bytes(15)) + encryptor.finalize()
+    with pytest.raises(PaperError, match="does not open"):
+        sun.open_picc_data(ZERO, told)
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, 17])

@@ -148,6 +148,16 @@ def test_a_chip_that_answers_for_another_is_noticed() -> None:
         personalise(Forger(Ntag424(UID), "NTAG424"), KEYS, HOME, NUMBER)
 
 
+def test_a_chip_that_cannot_prove_its_key_is_noticed() -> None:
+    class Copy(LyingChip):
+        def send(self, command: bytes) -> bytes:
+            super().send(command)
+            return {0xA4: b"\x90\x00", 0x71: bytes(16) + b"\x91\xaf"}.get(command[1], bytes(32) + b"\x91\x00")
+
+    with pytest.raises(CardRefused, match="is it a copy"):
+        ev2.authenticate(Copy(Ntag424(UID), "NTAG424"), 0, bytes(16))
+
+
 @pytest.mark.parametrize("product", ["NTAG213", "NTAG215", "NTAG216"])
 @pytest.mark.parametrize("lock", [False, True])
 def test_an_ntag21x_is_written_and_locked_if_wanted(product: str, lock: bool) -> None:
