@@ -56,6 +56,8 @@ class Picc:
 
     def _i_block(self, frame: bytes) -> bytes | None:
         skip = 2 if frame[0] & CID else 1
+        if len(frame) < skip:
+            return None
         self._cid = frame[1] if frame[0] & CID else None
         self._block_number = frame[0] & 1  # 7.5.3.2: the card's number follows the reader's
         self._command += frame[skip:]

@@ -69,7 +69,7 @@ class Model:
         """Lays an NDEF message into user memory, as a TLV with its end. Raises ValueError when it does not fit."""
         length = bytes([len(message)]) if len(message) < 0xFF else b"\xff" + len(message).to_bytes(2, "big")
         block = b"\x03" + length + message + b"\xfe"
-        room = (self.size.user_end - 4) * PAGE_BYTES
+        room = self.size.capacity * 8  # as the capability container tells readers
         if len(block) > room:
             raise ValueError(f"{len(block)} bytes do not fit into the {room} of an {self.size.product}")
         self.memory[16 : 16 + len(block)] = block
