@@ -211,8 +211,9 @@ class ReaderState(ctypes.Structure):
 class Watch:
     """What pcscd itself says of the reader, asked through its library as any program would.
 
-    A driver that has lost a card tells the program that was just talking to it, and pcscd finds out when it next
-    looks. A card laid down in between would never be seen as a new one.
+    A driver that has lost a card tells the program that was just talking to it, and the part of pcscd that tells all
+    programs finds out when it next looks. A card laid down in between would never be seen as a new one. That part
+    counts each arrival and each departure (in the high half of the state), so with an even number it knows of no card.
     """
 
     def __init__(self) -> None:
@@ -223,7 +224,7 @@ class Watch:
 
     def wait_until_empty(self) -> None:
         state = ReaderState(name=READER.encode(), known=0)
-        while not state.now & EMPTY:
+        while not state.now & EMPTY or state.now >> 16 & 1:
             state.known = state.now
             wait_ms = ctypes.c_ulong(round(PATIENCE_S * 1000))
             failed = self._library.SCardGetStatusChange(self._context, wait_ms, ctypes.byref(state), ctypes.c_ulong(1))
