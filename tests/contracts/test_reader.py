@@ -156,7 +156,10 @@ def test_survives_being_unplugged_and_shows_it(bench: Bench) -> None:
                 await until(lambda number=number: desk.are(*range(1, number + 1)))  # type: ignore[misc]
             assert desk.counter("reconnects") >= 2
 
+    files = open_files()
     played(scene)
+    bench.rest()
+    assert open_files() <= files
 
 
 def test_noise_never_ends_it(bench: Bench) -> None:
@@ -187,6 +190,7 @@ def test_a_cancelled_reader_leaves_no_thread_and_no_open_file(bench: Bench) -> N
                 await bench.take_away()
                 await bench.show(number)
                 await until(lambda: desk.seen)
+        bench.rest()
         assert threading.active_count() == threads
         assert open_files() == files + plugged
 

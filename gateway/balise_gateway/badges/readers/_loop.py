@@ -85,6 +85,7 @@ class CardLoop:
         self._field.close()
 
     def _look(self, patience_s: float = READ_PATIENCE_S) -> PlacedCard | None:
+        self._counters["looks"] += 1
         try:
             found = self._field.find(patience_s)
         except LineFault as fault:
@@ -154,6 +155,7 @@ class CardLoop:
         return None
 
     def _is_here(self, lying: PlacedCard) -> bool:
+        self._counters["looks"] += 1
         try:
             return self._field.is_here(lying)
         except LineFault as fault:

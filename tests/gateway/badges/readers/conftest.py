@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.badges.readers.benches import Pn532Bench
+from gateway.badges.readers.card_benches import Pn532Bench
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from PIL import Image
 from balise_gateway.badges.readers._mjpeg import Pictures
 from balise_gateway.badges.readers.camera_qr import Reader, Settings, _decoder
 from balise_gateway.badges.seen import Seen
-from gateway.badges.readers.benches import CameraBench, picture
+from gateway.badges.readers.code_benches import CameraBench, picture
 from gateway.support import played, until
 
 

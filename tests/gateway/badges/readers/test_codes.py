@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balise_gateway.badges.readers._codes import MOST_CHARS, Lines, Sightings, checked, text_of
-from gateway.badges.readers.benches import Clock
+from gateway.badges.readers.code_benches import Clock
 
 
 def lines_of(*pieces: bytes) -> tuple[list[bytes], Counter[str]]:

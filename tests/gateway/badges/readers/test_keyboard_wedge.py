@@ -15,7 +15,7 @@ from balise_gateway.badges.readers._codes import MOST_CHARS
 from balise_gateway.badges.readers._keys import LAYOUTS, Events, KeyEvent, Typing
 from balise_gateway.badges.readers.keyboard_wedge import Reader, Settings
 from balise_gateway.badges.seen import Seen
-from gateway.badges.readers.benches import WedgeBench, events
+from gateway.badges.readers.code_benches import WedgeBench, events
 from gateway.support import played, until
 
 URL = "https://b.coroutine.example/t?picc_data=EF963FF7828658A599F3041510671E88&cmac=94EED9EE65337086#1"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from balise_gateway.badges.seen import Seen
 from balise_gateway.errors import ConfigError
 from balise_sim.nfc import isodep
 from balise_sim.nfc.cards import desfire, mifare_classic, ntag21x, ntag424
-from gateway.badges.readers.benches import Pn532Bench, SerialBench, message
+from gateway.badges.readers.card_benches import Pn532Bench, message
+from gateway.badges.readers.code_benches import SerialBench
 from gateway.support import played, until
 
 UID = bytes.fromhex("04a1b2c3d4e5f6")
@@ -194,7 +196,7 @@ def test_at_the_edge_of_the_field_a_card_is_one_sighting(make: Any) -> None:
                 bench.chip.tear_away_after(3)
                 await until(lambda: not bench.chip.cards or seen[1:])
                 bench.chip.lay(card)
-            await bench._looks(4)
+            await bench.looks(4)
             assert len(seen) == 1
 
     bench.plug()
@@ -326,3 +328,10 @@ def test_a_card_that_asks_for_more_time_for_ever_holds_nobody_up(make: Any, monk
 def test_a_search_over_all_ports_is_refused(path: str) -> None:
     with pytest.raises(ConfigError, match=r"gateway\.toml: reader: path = .*(name one|one whole path)"):
         settings.build(kind.Settings, {"kind": "pn532", "path": path}, "reader", "gateway.toml")
+
+
+def test_nfcpys_loggers_are_silent_for_they_tell_uids(make: Any) -> None:
+    bench = make()
+    seen_of(bench, tag())
+    for name in ("nfc", "nfc.clf", "nfc.clf.pn532", "nfc.tag", "nfc.tag.tt4"):
+        assert not logging.getLogger(name).isEnabledFor(logging.CRITICAL)

@@ -9,7 +9,7 @@ import pytest
 from balise_gateway.badges.readers import Chip
 from balise_gateway.errors import BadgeError, CardLost, CardRefused
 from balise_sim.nfc.cards import mifare_classic, ntag21x, ntag424
-from gateway.badges.readers.benches import Pn532Bench, uri_message
+from gateway.badges.readers.card_benches import Pn532Bench, uri_message
 from gateway.support import played
 
 UID = bytes.fromhex("04a1b2c3d4e5f6")
@@ -52,7 +52,7 @@ def test_a_job_waits_for_its_card(make: Any) -> None:
 
     async def scene() -> None:
         job = asyncio.create_task(bench.reader.with_card(lambda chip: chip.uid, 20.0))
-        await bench._looks(60)
+        await bench.looks(60)
         bench.chip.lay(tag())
         assert await job == UID
 

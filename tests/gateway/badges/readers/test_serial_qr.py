@@ -11,7 +11,7 @@ from balise_gateway import settings
 from balise_gateway.badges.readers.serial_qr import Reader, Settings
 from balise_gateway.badges.seen import Seen
 from balise_gateway.errors import ConfigError
-from gateway.badges.readers.benches import SerialBench
+from gateway.badges.readers.code_benches import SerialBench
 from gateway.support import played, until
 
 
