@@ -21,7 +21,7 @@ from balise_gateway.badges.desk.desk import Desk, Verdict
 from balise_gateway.badges.desk.finding import Finder
 from balise_gateway.badges.desk.forgetting import Forgetting
 from balise_gateway.badges.desk.saying import Sayer
-from balise_gateway.badges.federation import exchange_paths, paths, typed
+from balise_gateway.badges.federation import exchange_paths, paths, sun_service, typed
 from balise_gateway.badges.federation.guests import Guests
 from balise_gateway.badges.federation.pace import Pace
 from balise_gateway.badges.federation.rounds import GuestRounds, Rounds
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 LOOK_S = 2.0  # how soon an unplugged reader, a new list or a backlog is on the screen
 ROUND_S = 900.0  # how often the others are asked for their lists
+SUN_S = 60.0  # how often homes are asked about SUN messages, where any waits
 MOST_VERDICTS = 20
 REQUESTS_PER_MIN = 600  # of one address
 _MS_PER_S, _DAY_S = 1_000, 86_400
@@ -79,6 +80,7 @@ class Office:
             group.create_task(self._look(sending))
             group.create_task(_repeat(works.rounds.once, ROUND_S))
             group.create_task(_repeat(works.guest_rounds.once, ROUND_S))
+            group.create_task(_repeat(works.sun_asker.once, SUN_S))
 
     @property
     def works(self) -> "_Works":
@@ -133,7 +135,7 @@ class Office:
             "verdict_ms": round(took_ms[len(took_ms) // 2], 1) if took_ms else None,
             "table": self.records.cache.status(now_s),
             "lists": self.records.lists.ages(now_s, stale_s),
-            "away": self._works.rounds.away,
+            "away": {**self._works.sun_asker.away, **self._works.rounds.away},
             "visits_of_others": self.records.exchange.status(),
         }
 
@@ -197,6 +199,8 @@ class _Works:
         self.sayer = Sayer(settings.place, records.book, journal, clock)
         self.rounds = Rounds(settings, records.cache, records.lists, records.now_utc_s, transport)
         loop_s = asyncio.get_running_loop().time
+        asks = (settings.place, records.keys.signer, records.table, records.book, self.sayer.upgrade)
+        self.sun_asker = sun_service.SunAsker(*asks, transport)
         self.guests = Guests(office.data_dir, days, clock, records.table)
         self.guest_rounds = GuestRounds(records.cache, self.guests, records.now_utc_s, transport)
         kept = (records.book, records.exchange, settings.keep_taps_days)
@@ -205,6 +209,7 @@ class _Works:
         self._routes = [
             *paths.list_routes(records.home_lists, records.now_utc_s, zone),
             paths.table_route(records.cache),
+            sun_service.sun_route(records.sun_home, records.now_utc_s, pace),
             paths.guest_list_route(self.guests.lists_of, records.now_utc_s, zone),
             *typed.routes(self.guests, office.wake, loop_s, settings.stale_list_days),
             exchange_paths.batches_route(

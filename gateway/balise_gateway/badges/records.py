@@ -10,18 +10,20 @@ from pathlib import Path
 
 from balise_gateway.badges.cards import keys
 from balise_gateway.badges.cards.keys import HomeKeys
-from balise_gateway.badges.cards.recognise import Claim, Own, Places, recognise
+from balise_gateway.badges.cards.recognise import Claim, Own, Places, recognise, verify_sun
 from balise_gateway.badges.connectors import Balance
 from balise_gateway.badges.desk.book import Book
 from balise_gateway.badges.federation.exchange import Exchange
 from balise_gateway.badges.federation.home_lists import HomeLists
 from balise_gateway.badges.federation.lists import CardLists
+from balise_gateway.badges.federation.sun_service import SunHome
 from balise_gateway.badges.federation.table_cache import TableCache
 from balise_gateway.badges.register import Register
 from balise_gateway.badges.register.listing import ForLists
 from balise_gateway.badges.seen import Seen
 from balise_gateway.badges.settings import BadgeSettings
 from balise_wire.places import Table
+from balise_wire.sun_check import SunMessage
 
 _DAY_S = 86_400
 NowS = Callable[[], int | None]  # UTC in seconds, None while nobody knows
@@ -36,6 +38,7 @@ class Records:
     lists: CardLists
     home_lists: HomeLists
     exchange: Exchange
+    sun_home: SunHome
 
     def __init__(self, settings: BadgeSettings, data_dir: Path, now_utc_s: NowS, balance: BalanceOf) -> None:
         self.settings, self.now_utc_s, self.balance = settings, now_utc_s, balance
@@ -56,6 +59,8 @@ class Records:
             made = HomeLists(folder, place, self.keys, listed, self.table)
             self.home_lists = stack.enter_context(contextlib.closing(made))
             self.exchange = stack.enter_context(contextlib.closing(Exchange(folder, self.table)))
+            sun = SunHome(folder, place, self.keys.signer, self.table, self.verify)
+            self.sun_home = stack.enter_context(contextlib.closing(sun))
             self._stack = stack.pop_all()
 
     def close(self) -> None:
@@ -68,8 +73,14 @@ class Records:
 
     def recognise(self, seen: Seen, today: int | None) -> Claim:
         """What a card proves, by what is known here."""
-        own = Own(self.settings.place, self.keys, self.register.take_counter, self.register.fits)
-        return recognise(seen, Places(self._sign_keys, self._prefixes()), own, today)
+        return recognise(seen, Places(self._sign_keys, self._prefixes()), self._own(), today)
+
+    def verify(self, message: SunMessage) -> None:
+        """A SUN message of a card of ours that another place was shown. Raises PaperError."""
+        verify_sun(self._own(), message.number, message.picc_data, message.cmac)
+
+    def _own(self) -> Own:
+        return Own(self.settings.place, self.keys, self.register.take_counter, self.register.fits)
 
     def _sign_keys(self, home: str) -> tuple[bytes, ...]:
         table = self.table()
