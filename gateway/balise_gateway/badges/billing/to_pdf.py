@@ -11,7 +11,8 @@ from balise_gateway.errors import MissingExtra
 
 _FONT = "Helvetica"  # one of the fonts that every reader has (PDF 32000-1 section 9.6.2.2): Latin letters only
 _GREY, _AMBER, _GREEN = (235, 238, 240), (255, 240, 205), (222, 243, 224)
-_NUMBER_MM, _LINE_MM = 38, 6.5
+_NUMBER_MM, _LINE_MM = 32, 6.5
+_SMALLEST = 5.5  # points
 
 
 def to_pdf(sheet: Sheet) -> bytes:
@@ -20,7 +21,19 @@ def to_pdf(sheet: Sheet) -> bytes:
         from fpdf import FPDF
     except ImportError as error:
         raise MissingExtra("a bill as PDF", "fpdf2", "badge") from error
-    pdf = FPDF(format="A4")
+
+    class Paper(FPDF):
+        """Says on each page whose it is, and which one."""
+
+        def footer(self) -> None:
+            self.set_y(-13)
+            self.set_font(_FONT, "", 8)
+            self.set_text_color(90)
+            told = " - ".join(value for _, value in sheet.head[:3])
+            self.cell(0, 5, _latin(f"{told} - {self.page_no()}/{{nb}}"), align="C")
+            self.set_text_color(0)
+
+    pdf = Paper(format="A4")
     pdf.set_creation_date(sheet.made)
     pdf.set_title(sheet.words.title)
     pdf.set_margin(15)
@@ -79,7 +92,6 @@ def _table(pdf: Any, table: Table, sheet: Sheet) -> None:
         if pdf.will_page_break(_LINE_MM):
             pdf.add_page()
             _titles(pdf, table, widths)
-        pdf.set_font(_FONT, "", 10)
         shown = [sheet.amount(cell.cents) if isinstance(cell, Cents) else str(cell) for cell in cells]
         _row(pdf, shown, widths, texts)
 
@@ -94,11 +106,15 @@ def _titles(pdf: Any, table: Table, widths: list[float]) -> None:
 
 
 def _row(pdf: Any, cells: list[str], widths: list[float], texts: int) -> None:
-    """One line a row: a name that is too long is cut, and stands whole in the other forms."""
+    """One line a row, with long names in smaller letters; what still does not fit stands whole in the other forms."""
     for number, (text, width) in enumerate(zip(cells, widths, strict=True)):
-        shown = _latin(text)
-        while shown and pdf.get_string_width(shown) > width - 2:
-            shown = shown[:-2].rstrip(".") + "."
+        shown, size = _latin(text), 10.0
+        pdf.set_font(_FONT, "", size)
+        while size > _SMALLEST and pdf.get_string_width(shown) > width - 2:
+            size -= 0.5
+            pdf.set_font(_FONT, "", size)
+        while pdf.get_string_width(shown) > width - 2:
+            shown = shown.removesuffix("...")[:-1] + "..."
         pdf.cell(width, _LINE_MM, shown, border="B", align="L" if number < texts else "R")
     pdf.ln(_LINE_MM)
 

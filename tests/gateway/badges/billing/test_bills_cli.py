@@ -176,6 +176,7 @@ def test_the_sheets_say_the_figures_what_is_unsure_and_that_vat_is_not_in_them(w
     for told in ("Indicatif tant que tous les lieux ne l'ont pas contresigné", "TVA", "expert-comptable", "12,00 EUR"):
         assert told in text
     assert "signés par personne" not in text
+    assert "1/2" in text
     assert "À virer une fois l'accord signé par tous" in text
     rows = list(csv.DictReader(io.StringIO(bill.with_suffix(".csv").read_text())))
     assert {(row["list"], row["from"][0], row["to"][0], int(row["cents"])) for row in rows} >= {
