@@ -2,7 +2,8 @@
 
 The file is a ZIP archive: `about.json` (format, the gateway's key id, when, and a digest), `journal.db` (SQLite's own
 online copy: one moment, beside a running gateway), `grants.json` (which grants were paused or withdrawn) and, when
-asked for, `signing.key.pem` (PKCS#8, encrypted with a passphrase: any tool reads it). Promises that a copy is checked
+asked for, `signing.key.pem` (PKCS#8, encrypted with a passphrase: any tool reads it). Of a place with badges it holds
+the files of `badges/copies.py`, and its two keys in the same way as the signing key. Promises that a copy is checked
 row by row before it gets its name, and again before it is used; that nothing is ever overwritten; and that after a
 restore no number is given a second time, by asking the hubs that know, and by leaving numbers out where nobody knows.
 Leaves the questions to people to the command.
@@ -15,10 +16,11 @@ import os
 import shutil
 import sqlite3
 import struct
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from balise_gateway import keys
+from balise_gateway.badges import copies
 from balise_gateway.disk import sync_folder
 from balise_gateway.errors import BackupError
 from balise_gateway.grants.record import FILE_NAME as RECORD_NAME
@@ -39,10 +42,10 @@ from balise_gateway.logbook.logs import Log
 from balise_wire.envelope import Signer
 from balise_wire.items import Loss
 
-FORMAT = 1
+FORMAT, FORMAT_WITH_PLACE = 1, 2  # an older Balise must not restore a place without its files
 SPARE_NUMBERS = 1 << 20  # left out where nobody knows how many were given after the backup
 MIN_PASSPHRASE_CHARS = 8
-_ABOUT, _KEY = "about.json", "signing.key.pem"
+_ABOUT, _PEM = "about.json", ".pem"
 _CHUNK_BYTES = 1 << 20
 _PEM_BYTES = 4096
 _NOT_AN_ARCHIVE = (zipfile.BadZipFile, zlib.error, struct.error, KeyError, EOFError, RuntimeError, ValueError)
@@ -55,6 +58,29 @@ class About:
     kid: str
     made_utc_ms: int | None
     with_key: bool
+    files: Mapping[str, str] = field(default_factory=dict)  # of a place with badges: their digests
+    key_marks: Mapping[str, str] = field(default_factory=dict)  # of its keys, by the file's name
+
+    def told(self, journal_sha256: str) -> dict[str, Any]:
+        """As `about.json` says it."""
+        known = {"kid": self.kid, "made_utc_ms": self.made_utc_ms, "with_key": self.with_key}
+        told = {"format": FORMAT, **known, "journal_sha256": journal_sha256}
+        if not self.files and not self.key_marks:
+            return told
+        return {**told, "format": FORMAT_WITH_PLACE, "files": dict(self.files), "key_marks": dict(self.key_marks)}
+
+    def wants(self, data_dir: Path) -> list[str]:
+        """The key files that would have to come out of this backup. Raises BackupError or KeyFileError."""
+        signing = [] if (data_dir / keys.FILE_NAME).exists() else [keys.FILE_NAME]
+        return [*signing, *copies.wanted_keys(self.key_marks, data_dir)]
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was set aside, by its new name, and what people should know."""
+
+    aside: list[str]
+    notes: list[str]
 
 
 def write(data_dir: Path, file: Path, made_utc_ms: int | None, passphrase: str | None = None) -> About:
@@ -67,22 +93,21 @@ def write(data_dir: Path, file: Path, made_utc_ms: int | None, passphrase: str |
     if passphrase is not None and len(passphrase) < MIN_PASSPHRASE_CHARS:
         raise BackupError(f"the passphrase has less than {MIN_PASSPHRASE_CHARS} characters; choose a longer one")
     signer = keys.load(data_dir)
-    about = About(signer.kid.hex(), made_utc_ms, passphrase is not None)
-    copy, draft = file.with_name(f"{file.name}.copy"), file.with_name(f"{file.name}.new")
     try:
-        _copy(data_dir, copy)
-        told = {"format": FORMAT, **about.__dict__, "journal_sha256": _digest(copy)}
-        seed = (data_dir / keys.FILE_NAME).read_bytes()
-        record = data_dir / RECORD_NAME
-        parts = {FILE_NAME: copy} | ({RECORD_NAME: record} if record.exists() else {})
-        _pack(draft, json.dumps(told), parts, None if passphrase is None else _locked(seed, passphrase))
-        os.link(draft, file)  # fails where a file of that name has come meanwhile
+        with tempfile.TemporaryDirectory(dir=file.absolute().parent, prefix=f"{file.name}.") as folder:
+            place = copies.take(data_dir, Path(folder))  # before the journal: see there
+            about = About(signer.kid.hex(), made_utc_ms, passphrase is not None, place.digests, place.key_marks)
+            copy, draft = Path(folder, FILE_NAME), Path(folder, "new.zip")
+            _copy(data_dir, copy)
+            record = data_dir / RECORD_NAME
+            parts = {FILE_NAME: copy, **place.files} | ({RECORD_NAME: record} if record.exists() else {})
+            seeds = {keys.FILE_NAME: (data_dir / keys.FILE_NAME).read_bytes(), **place.seeds}
+            locked = {} if passphrase is None else {name: _locked(seed, passphrase) for name, seed in seeds.items()}
+            _pack(draft, json.dumps(about.told(_digest(copy))), parts, locked)
+            os.link(draft, file)  # fails where a file of that name has come meanwhile
         sync_folder(file.absolute().parent)
     except OSError as error:
         raise BackupError(f"{file}: cannot be written ({error.strerror}); is there room, and may you write?") from error
-    finally:
-        for path in (copy, draft):
-            path.unlink(missing_ok=True)
     return about
 
 
@@ -95,16 +120,17 @@ def read_about(file: Path) -> About:
         raise BackupError(f"{file}: cannot be read ({error.strerror})") from error
     if damaged is not None:
         raise BackupError(f"{file}: its {damaged} is damaged; take another backup")
-    return About(str(told["kid"]), told["made_utc_ms"], bool(told["with_key"]))
+    place = told.get("files", {}), told.get("key_marks", {})
+    return About(str(told["kid"]), told["made_utc_ms"], bool(told["with_key"]), *place)
 
 
 def restore(
     file: Path, data_dir: Path, asked: Collection[int], *, passphrase: str | None = None, replace: bool = False
-) -> str | None:
-    """Puts a backup's journal into `data_dir`, and its signing key where there is none.
+) -> Restored:
+    """Puts a backup's journal and a place's files into `data_dir`, and keys that are not there.
 
-    `asked`: the logs whose hub says by itself what it holds. With `replace` a journal that is there is set aside, never
-    deleted; returns its new name. Raises BackupError, JournalError or KeyFileError; then nothing was changed.
+    `asked`: the logs whose hub says by itself what it holds. With `replace` what is there is set aside, never deleted.
+    Raises BackupError, JournalError or KeyFileError; then nothing was changed.
     """
     path = data_dir / FILE_NAME
     draft = path.with_name(f"{FILE_NAME}.restored")
@@ -112,31 +138,45 @@ def restore(
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         with _archive(file) as archive, Journal(data_dir, "").alone():
-            if path.exists() and not replace:
-                raise BackupError(f"{path}: there is a journal already; --replace sets it aside")
-            seed = _seed(file, archive, data_dir, passphrase)
+            _refuse_over(data_dir, about, replace)
+            seeds = _seeds(file, archive, about, data_dir, passphrase)
             _extract(file, archive, draft)
             _make_older(draft, about, f"balise/{about.kid}", asked)
-            if seed is not None:
-                _put_key(data_dir / keys.FILE_NAME, seed)
-            _put_record(data_dir / RECORD_NAME, archive)
-            aside = _set_aside(path)
-            os.replace(draft, path)
-            sync_folder(data_dir)
+            with copies.drafts(file, archive, about.files, data_dir) as place:
+                aside = _put_all(data_dir, archive, seeds, {**place.files, FILE_NAME: draft})
     except OSError as error:
         raise BackupError(f"{data_dir}: cannot be written ({error.strerror}); is there room, and may you?") from error
     finally:
         for suffix in ("", "-wal", "-shm"):
             draft.with_name(draft.name + suffix).unlink(missing_ok=True)
-    return aside
+    return Restored(aside, place.notes)
 
 
-def _pack(draft: Path, about: str, parts: Mapping[str, Path], key: bytes | None) -> None:
+def _put_all(
+    data_dir: Path, archive: zipfile.ZipFile, seeds: Mapping[str, bytes], files: Mapping[str, Path]
+) -> list[str]:
+    """Puts keys, record and files in their places; returns the new names of what was there."""
+    for name, seed in seeds.items():
+        _put_key(data_dir / name, seed)
+    _put_record(data_dir / RECORD_NAME, archive)
+    aside = [_put_over(data_dir / name, found) for name, found in files.items()]
+    sync_folder(data_dir)
+    return [name for name in aside if name]
+
+
+def _refuse_over(data_dir: Path, about: About, replace: bool) -> None:
+    for name in (FILE_NAME, *about.files):
+        if (data_dir / name).exists() and not replace:
+            what = "a journal" if name == FILE_NAME else "one"
+            raise BackupError(f"{data_dir / name}: there is {what} already; --replace sets it aside")
+
+
+def _pack(draft: Path, about: str, parts: Mapping[str, Path], locked: Mapping[str, bytes]) -> None:
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
         with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(_ABOUT, about)
-            if key is not None:
-                archive.writestr(_KEY, key)
+            for name, key in locked.items():
+                archive.writestr(name + _PEM, key)
             for name, path in parts.items():
                 archive.write(path, name)
         raw.flush()
@@ -184,7 +224,7 @@ def _about(file: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
         told = json.loads(archive.read(_ABOUT))
     except ValueError as error:
         raise BackupError(f"{file}: its {_ABOUT} cannot be read ({error})") from error
-    if not isinstance(told, dict) or told.get("format") != FORMAT:
+    if not isinstance(told, dict) or told.get("format") not in (FORMAT, FORMAT_WITH_PLACE):
         raise BackupError(f"{file}: of a format that this Balise does not know; update it")
     return told
 
@@ -240,10 +280,11 @@ def _skip_numbers(db: sqlite3.Connection, origin: str, asked: Collection[int]) -
         state.save(db)
 
 
-def _set_aside(path: Path) -> str | None:
-    """The journal that was there, with its write-ahead log, under a new name."""
+def _put_over(path: Path, new: Path) -> str:
+    """Sets aside what was there, with its write-ahead log, and returns its new name; empty when nothing was."""
     if not path.exists():
-        return None
+        os.replace(new, path)
+        return ""
     number = 1 + len([old for old in path.parent.glob(f"{path.name}.replaced-*") if not old.name.endswith("-wal")])
     aside = path.with_name(f"{path.name}.replaced-{number}")
     path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
@@ -251,41 +292,50 @@ def _set_aside(path: Path) -> str | None:
     if wal.exists():
         os.replace(wal, aside.with_name(f"{aside.name}-wal"))
     os.replace(path, aside)
+    os.replace(new, path)
     return aside.name
 
 
 def _locked(seed: bytes, passphrase: str) -> bytes:
+    """Any 32 bytes are an Ed25519 key: so a home key, which signs nothing, is kept in the same form."""
     secret = serialization.BestAvailableEncryption(passphrase.encode())
     key = Ed25519PrivateKey.from_private_bytes(seed)
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, secret)
 
 
-def _seed(file: Path, archive: zipfile.ZipFile, data_dir: Path, passphrase: str | None) -> bytes | None:
-    """The signing key to put; None when the right one is there. Raises BackupError when the keys do not fit."""
-    kid = str(_about(file, archive)["kid"])
-    if (data_dir / keys.FILE_NAME).exists():
-        if keys.load(data_dir).kid.hex() != kid:
-            raise BackupError(
-                f"{data_dir / keys.FILE_NAME}: is not the key of this backup's gateway {kid}; move it away"
-            )
-        return None
-    if _KEY not in archive.namelist():
+def _seeds(
+    file: Path, archive: zipfile.ZipFile, about: About, data_dir: Path, passphrase: str | None
+) -> dict[str, bytes]:
+    """The keys to put, by file; those that are there are the right ones. Raises BackupError when they do not fit."""
+    if (data_dir / keys.FILE_NAME).exists() and keys.load(data_dir).kid.hex() != about.kid:
         raise BackupError(
-            f"{file}: holds no signing key, and {data_dir} has none: put the {keys.FILE_NAME} of gateway {kid} there"
+            f"{data_dir / keys.FILE_NAME}: is not the key of this backup's gateway {about.kid}; move it away"
         )
-    if passphrase is None:
-        raise BackupError(f"{file}: holds the signing key; its passphrase is needed")
+    found = {}
+    for name in about.wants(data_dir):
+        if name + _PEM not in archive.namelist():
+            what = "signing key" if name == keys.FILE_NAME else name
+            whose = f"the {name} of gateway {about.kid}"
+            raise BackupError(f"{file}: holds no {what}, and {data_dir} has none: put {whose} there")
+        if passphrase is None:
+            raise BackupError(f"{file}: holds the {name}; its passphrase is needed")
+        found[name] = _unlocked(file, archive.read(name + _PEM)[:_PEM_BYTES], name, passphrase)
+        seed = found[name]
+        known = Signer(seed).kid.hex() if name == keys.FILE_NAME else copies.mark_of(seed)
+        if known != (about.kid if name == keys.FILE_NAME else about.key_marks[name]):
+            raise BackupError(f"{file}: its {name} is not that of gateway {about.kid}")
+    return found
+
+
+def _unlocked(file: Path, pem: bytes, name: str, passphrase: str) -> bytes:
     try:
-        key = serialization.load_pem_private_key(archive.read(_KEY)[:_PEM_BYTES], passphrase.encode())
+        key = serialization.load_pem_private_key(pem, passphrase.encode())
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise BackupError(f"{file}: the passphrase does not open its signing key") from error
+        raise BackupError(f"{file}: the passphrase does not open its {name}") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise BackupError(f"{file}: its signing key is of another kind")
+        raise BackupError(f"{file}: its {name} is of another kind")
     raw = serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption()
-    seed = key.private_bytes(*raw)
-    if Signer(seed).kid.hex() != kid:
-        raise BackupError(f"{file}: its signing key is not that of gateway {kid}")
-    return seed
+    return key.private_bytes(*raw)
 
 
 def _put_key(path: Path, seed: bytes) -> None:

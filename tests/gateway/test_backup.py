@@ -232,9 +232,9 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="--replace"):
         backup.restore(tmp_path / "b.zip", home.folder, [ASKED])
     assert (home.folder / FILE_NAME).read_bytes() == before
-    assert backup.restore(tmp_path / "b.zip", home.folder, [ASKED], replace=True) == f"{FILE_NAME}.replaced-1"
+    assert backup.restore(tmp_path / "b.zip", home.folder, [ASKED], replace=True).aside == [f"{FILE_NAME}.replaced-1"]
     assert (home.folder / f"{FILE_NAME}.replaced-1").read_bytes() == before
-    assert backup.restore(tmp_path / "b.zip", home.folder, [ASKED], replace=True) == f"{FILE_NAME}.replaced-2"
+    assert backup.restore(tmp_path / "b.zip", home.folder, [ASKED], replace=True).aside == [f"{FILE_NAME}.replaced-2"]
 
 
 def test_a_running_gateway_keeps_its_journal(tmp_path: Path) -> None:

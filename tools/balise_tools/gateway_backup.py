@@ -15,10 +15,10 @@ def make(
     file: Annotated[Path, typer.Argument(help="The file to write; there must be none of that name.")],
     config: ConfigFile = DEFAULT_CONFIG,
     with_key: Annotated[
-        bool, typer.Option("--with-key", help="The signing key too, encrypted with a passphrase that is asked for.")
+        bool, typer.Option("--with-key", help="The keys too, encrypted with a passphrase that is asked for.")
     ] = False,
 ) -> None:
-    """Copies the journal, as it is now, into one file; the gateway may run meanwhile."""
+    """Copies the journal and a place's files, as they are now, into one file; the gateway may run meanwhile."""
     loaded = load(config)
     passphrase = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=True) if with_key else None
     clock = SystemClock(loaded.gateway.clock_uncertainty_ms)
@@ -26,25 +26,32 @@ def make(
         made = backup.write(loaded.gateway.data_dir, file, known_utc_ms(clock), passphrase)
     except (BackupError, JournalError, KeyFileError) as error:
         fail(str(error), FAILED)
-    key = "with its signing key" if made.with_key else "without its signing key: keep that elsewhere"
-    typer.echo(f"{file}: the journal of gateway {made.kid}, {key}")
+    place = f" and the place's {', '.join(made.files)}" if made.files else ""
+    names = ", ".join((keys.FILE_NAME, *made.key_marks))
+    key = f"with {names}" if made.with_key else f"without {names}: keep a copy of that elsewhere"
+    typer.echo(f"{file}: the journal of gateway {made.kid}{place}, {key}")
+    if made.files:
+        typer.echo(f"{file}: it holds members and cards; keep it as you keep {loaded.gateway.data_dir}")
 
 
 def restore(
     file: Annotated[Path, typer.Argument(help="A file that 'balise gateway backup' wrote.")],
     config: ConfigFile = DEFAULT_CONFIG,
-    replace: Annotated[bool, typer.Option("--replace", help="Set a journal that is there aside.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Set aside what is there.")] = False,
 ) -> None:
-    """Puts a backup's journal into data_dir; a gateway that runs must be stopped first."""
+    """Puts a backup's journal and a place's files into data_dir; a gateway that runs must be stopped first."""
     loaded = load(config)
     data_dir = loaded.gateway.data_dir
     asked = [hub.log for hub in loaded.hubs if hasattr(plugins.load(hubs, hub.kind).Hub, "deliver")]
     try:
-        locked = backup.read_about(file).with_key and not (data_dir / keys.FILE_NAME).exists()
+        about = backup.read_about(file)
+        locked = about.with_key and about.wants(data_dir)
         passphrase = typer.prompt("Passphrase", hide_input=True) if locked else None
-        aside = backup.restore(file, data_dir, asked, passphrase=passphrase, replace=replace)
+        done = backup.restore(file, data_dir, asked, passphrase=passphrase, replace=replace)
     except (BackupError, JournalError, KeyFileError) as error:
         fail(str(error), FAILED)
-    if aside is not None:
-        typer.echo(f"{data_dir / aside}: the journal that was there")
+    for name in done.aside:
+        typer.echo(f"{data_dir / name}: {'the journal that was there' if name.startswith('journal') else 'set aside'}")
+    for note in done.notes:
+        typer.echo(f"{data_dir}: {note}")
     typer.echo(f"{data_dir}: restored; numbers go on above those that were given after the backup")

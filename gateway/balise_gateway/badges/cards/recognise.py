@@ -1,7 +1,8 @@
 """From what a reader saw to what it proves: whose card, which, how well, and what is wrong with it.
 
 Promises that a claim's grade is what is proved now and here: a signature that does not hold, or a message shown twice,
-is named and never lowered to a plain UID in silence. Leaves whether the card is listed or revoked to the desk, and SUN
+is named and never lowered to a plain UID in silence; only the first message of a card after a restored backup counts
+as grade 0, since nobody knows whether it is new. Leaves whether the card is listed or revoked to the desk, and SUN
 messages of other homes to those homes.
 """
 
@@ -19,10 +20,15 @@ from balise_wire.errors import WireError
 
 # (number, UID, reading counter) of a card: "" when it is new, and then it is remembered and will not be new again;
 # else why not. `Register.take_counter` is one.
-TakeCounter = Callable[[str, bytes, int], Literal["", "replay", "revoked"]]
+TakeCounter = Callable[[str, bytes, int], Literal["", "unsure", "replay", "revoked"]]
 # (number, UID): whether this chip can be this card. `Register.fits` is one.
 Fits = Callable[[str, bytes], bool]
 NO_UID = b""
+_COUNTER_FAULTS = {
+    "replay": "this message of the card was shown before",
+    "revoked": "the number lives on in another chip",
+    "unsure": "the register was restored from a backup: this message may have been shown before; the next one counts",
+}
 _SUN_FAULTS: dict[str, Reason] = {"signature": "signature", "replay": "replay", "revoked": "revoked"}
 
 
@@ -87,14 +93,16 @@ def recognise(seen: Seen, places: Places, own: Own | None, today: int | None) ->
 
 
 def verify_sun(own: Own, number: str, picc_data: bytes, cmac: bytes, seen_uid: bytes = NO_UID) -> sun.Tap:
-    """The tap of a card of ours, here or as another place hands it on. PaperError: "signature", "replay", "revoked"."""
+    """The tap of a card of ours, here or as another place hands it on.
+
+    PaperError: "signature", "replay", "revoked"; "unsure": nobody knows whether it is new (`Register.take_counter`).
+    """
     tap = sun.open_picc_data(own.keys.sun_meta_key(number), picc_data)
     sun.check(own.keys.card_keys(number, tap.uid).file, tap, cmac)
     if seen_uid and seen_uid != tap.uid:
         raise PaperError("signature", "the card's message is of another chip than the one on the reader")
     if refused := own.take_counter(number, tap.uid, tap.counter):
-        said = {"replay": "this message of the card was shown before", "revoked": "the number lives on in another chip"}
-        raise PaperError(refused, said[refused])
+        raise PaperError(refused, _COUNTER_FAULTS[refused])
     return tap
 
 
@@ -106,7 +114,7 @@ def _by_sun(claim: Claim, address: card.Address, own: Own | None) -> Claim:
     try:
         tap = verify_sun(own, address.number, address.picc_data, address.cmac, uid)
     except PaperError as error:
-        return replace(claim, wrong=_SUN_FAULTS[error.reason])
+        return claim if error.reason == "unsure" else replace(claim, wrong=_SUN_FAULTS[error.reason])
     return replace(claim, uid=tap.uid, grade=2)
 
 

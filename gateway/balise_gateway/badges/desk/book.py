@@ -13,7 +13,7 @@ from pathlib import Path
 from balise_gateway.badges.database import open_database, transaction
 
 FILE_NAME = "badges.db"
-_STEPS = (
+STEPS = (
     """
     CREATE TABLE note (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE tap (
@@ -31,6 +31,7 @@ _STEPS = (
     """,
 )
 FORGET_AT_ONCE = -1
+SPARE_TAPS, SPARE_STARTS = 1 << 20, 1 << 16  # as many may have come since a backup
 _FORGOT = "forgot day"
 _SHOWN = "shown "  # and the verdict: a note that counts
 _COLUMNS = "tap, utc_s, unsure_s, boot, ticks_s, reader, via, state, reason, home, who, grade, client, said"
@@ -81,7 +82,7 @@ class Book:
     def open(self) -> None:
         """Opens the file and counts one start more. Raises BadgeError."""
         if self._db is None:
-            self._db = open_database(self._path, _STEPS)
+            self._db = open_database(self._path, STEPS)
             with transaction(self.db):
                 self.start = self._note("starts") + 1
                 self._set("starts", self.start)
@@ -229,6 +230,16 @@ class Book:
 
     def _set(self, name: str, value: int) -> None:
         self.db.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, value))
+
+
+def make_older(db: sqlite3.Connection) -> str:
+    """A copy from a backup: numbers and starts that came after it are left out; old taps go at the first look."""
+    for name, spare in (("next_tap", SPARE_TAPS), ("starts", SPARE_STARTS)):
+        db.execute("INSERT INTO note VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = value + ?2", (name, spare))
+    db.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (_FORGOT, FORGET_AT_ONCE))
+    # These have got a time since, and were said with it; said again, without one, each would be a second visit.
+    undated = db.execute("UPDATE tap SET said = 1 WHERE said = 0 AND utc_s IS NULL").rowcount
+    return f"{undated} taps had no time yet at the backup; if no partner has them, note them by hand" if undated else ""
 
 
 def _verdict(state: str, reason: str) -> str:

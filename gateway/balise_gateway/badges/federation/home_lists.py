@@ -25,8 +25,10 @@ CARDS_A_MESSAGE = 4_000  # 50 bytes each: far below the largest signed message (
 STEP = 1_000  # numbers between two lists, for the parts of the second
 _NEXT_YEAR_FROM_MONTH, _LAST_YEAR_TO_MONTH = 12, 1
 _REVOKED = 0  # stands where the year is
+SPARE_LISTS = 1 << 20  # a list a minute for two years: as many may have been made since a backup
+_FLOOR = ""  # stands where the host is: numbers that were given before all hosts' first lists
 
-_STEPS = (
+STEPS = (
     """
     CREATE TABLE head (
       host TEXT PRIMARY KEY, number INTEGER NOT NULL, whole_from INTEGER NOT NULL, utc_s INTEGER NOT NULL) STRICT;
@@ -76,7 +78,7 @@ class HomeLists:
         cards_a_message: int = CARDS_A_MESSAGE,
     ) -> None:
         self._place, self._keys, self._register, self._table = place, keys, register, table
-        self._db = open_database(data_dir / FILE_NAME, _STEPS)
+        self._db = open_database(data_dir / FILE_NAME, STEPS)
         self._cards_a_message = cards_a_message
         self._looked_s: dict[str, int] = {}
 
@@ -123,7 +125,7 @@ class HomeLists:
         changed = {key: said for key, said in wanted.items() if held.get(key) != said}
         dropped = held.keys() - wanted.keys()
         if changed or dropped or number == 0 or utc_s - dated_s >= REDATE_S:
-            new = number + STEP
+            new = max(number, self._head(_FLOOR)[0]) + STEP
             whole = number == 0 or any(_is_silent(key, wanted, utc_s, zone) for key in dropped)
             with transaction(self._db) as db:
                 _put(db, host, changed, new)
@@ -174,6 +176,18 @@ class HomeLists:
             except WireError as error:
                 raise PaperError(error.reason, f"list for {host}: {error.detail}") from error
             base = own
+
+
+def make_older(db: sqlite3.Connection) -> str:
+    """A copy from a backup: numbers that were given after it are left out, for every host there is or will be.
+
+    Whoever has a list of those numbers gets a whole one: nobody here knows any more what stood in theirs.
+    """
+    (newest,) = db.execute("SELECT coalesce(max(number), 0) FROM head").fetchone()
+    floor = newest + SPARE_LISTS * STEP
+    db.execute("UPDATE head SET number = ?1, whole_from = ?1, utc_s = 0", (floor,))
+    db.execute("INSERT OR REPLACE INTO head VALUES (?1, ?2, ?2, 0)", (_FLOOR, floor))
+    return "cards that were ended after the backup count again: go through them, then 'balise badge revoke' or 'end'"
 
 
 def years_at(utc_s: int, zone: ZoneInfo) -> list[int]:

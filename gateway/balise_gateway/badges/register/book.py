@@ -17,7 +17,7 @@ from balise_gateway.errors import BadgeError
 FILE_NAME = "register.db"
 State = Literal["blank", "active", "lost", "ended", "replaced"]
 Reason = Literal["lost", "ended", "replaced"]
-_STEPS = (
+STEPS = (
     """
     CREATE TABLE member (
       id TEXT NOT NULL PRIMARY KEY CHECK (id <> ''),
@@ -46,7 +46,11 @@ _STEPS = (
       counter INTEGER NOT NULL -- the highest reading counter that was accepted
     );
     """,
+    """
+    ALTER TABLE sun ADD COLUMN unsure INTEGER NOT NULL DEFAULT 0; -- 1: from a backup; it may have been higher since
+    """,
 )
+_NO_COUNTER = -1
 _COLUMNS = "card.number, uid_token, grade, member, client, state, issued_day, last_day"
 
 
@@ -96,7 +100,7 @@ class Register:
     def open(self) -> None:
         """Opens the file, and makes it when there is none. Raises BadgeError."""
         if self._open is None:
-            self._open = open_database(self.path, _STEPS)
+            self._open = open_database(self.path, STEPS)
             self._open.execute("PRAGMA foreign_keys = ON")
 
     def close(self) -> None:
@@ -237,21 +241,23 @@ class Register:
         sql = f"SELECT {_COLUMNS} FROM card LEFT JOIN member ON member.id = member WHERE {where} ORDER BY card.number"
         yield from (_card(row) for row in self._rows(sql, *told))
 
-    def take_counter(self, number: str, uid: bytes, counter: int) -> Literal["", "replay", "revoked"]:
+    def take_counter(self, number: str, uid: bytes, counter: int) -> Literal["", "unsure", "replay", "revoked"]:
         """ "" when a SUN message counts; then it is on disk, and neither it nor an older one counts again.
 
-        "revoked" when the number lives on in another chip. A number that is not known here is the caller's to judge.
+        "unsure" is the first one after a restore: it may have been accepted before, after the backup was made; the
+        next one is sure. "revoked" when the number lives on in another chip. A number that is not known here is the
+        caller's to judge.
         """
         with transaction(self._db()) as db:
             row = db.execute("SELECT uid_token FROM card WHERE number = ?", (number,)).fetchone()
             if row is not None and row[0] is not None and row[0] != self._token_of(uid):
                 return "revoked"
-            done = db.execute(
-                "INSERT INTO sun VALUES (?, ?) ON CONFLICT (number) DO UPDATE SET counter = excluded.counter"
-                " WHERE excluded.counter > counter",
-                (number, counter),
-            )
-            return "" if done.rowcount == 1 else "replay"
+            held = db.execute("SELECT counter, unsure FROM sun WHERE number = ?", (number,)).fetchone()
+            highest, unsure = held or (_NO_COUNTER, False)
+            if counter <= highest:
+                return "replay"
+            db.execute("INSERT OR REPLACE INTO sun (number, counter, unsure) VALUES (?, ?, 0)", (number, counter))
+            return "unsure" if unsure else ""
 
     def forget_counter(self, number: str) -> None:
         """For a chip that was personalised anew with this number: its counter starts at 0."""
@@ -324,6 +330,14 @@ def _may_issue(db: sqlite3.Connection, number: str, member: str) -> None:
         raise BadgeError("this card is lost; if it is found, say so first: balise badge found NUMBER")
     if held[1] != member:
         raise BadgeError("this card is somebody's; end it first: balise badge revoke NUMBER --reason ended")
+
+
+def make_older(db: sqlite3.Connection) -> str:
+    """A copy from a backup: of each chip that counts, the counter may have been higher since."""
+    db.execute("UPDATE sun SET unsure = 1")
+    missing = f"SELECT number, {_NO_COUNTER}, 1 FROM card WHERE grade = 2"
+    db.execute(f"INSERT OR IGNORE INTO sun (number, counter, unsure) {missing}")
+    return ""
 
 
 def _card(row: tuple[Any, ...]) -> Card:

@@ -121,6 +121,14 @@ def test_a_chip_of_ours_is_grade_2_once_for_each_message() -> None:
     assert recognise(seen(sun_url(6)), PLACES, here, TODAY).grade == 2
 
 
+def test_a_message_that_may_be_an_old_one_counts_as_a_number_that_was_typed() -> None:
+    mine = Own(HERE, KEYS, lambda number, uid, counter: "unsure", lambda number, uid: True)
+    claim = recognise(seen(sun_url(4)), PLACES, mine, TODAY)
+    assert (claim.home, claim.number, claim.grade, claim.wrong) == (HERE, NUMBER, 0, "")
+    with pytest.raises(PaperError, match="restored from a backup"):
+        verify_sun(mine, NUMBER, *(bytes.fromhex(part.split("=")[1]) for part in sun_url(4).split("?")[1].split("&")))
+
+
 def test_a_chip_that_hides_its_uid_is_known_by_its_message() -> None:
     assert recognise(seen(sun_url(1), uid=b"\x08abc"), PLACES, own(), TODAY) == Claim(HERE, NUMBER, UID, 2)
 
