@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 LOOK_S = 2.0  # how soon an unplugged reader, a new list or a backlog is on the screen
-ROUND_S = 900.0  # how often the others are asked for their lists
-SUN_S = 60.0  # how often homes are asked about SUN messages, where any waits
+QUIET_LOOK_S = 300.0  # the same where there is nothing to look at
+SUN_S = 300.0  # how often homes are asked about SUN messages, where any waits
 MOST_VERDICTS = 20
 REQUESTS_PER_MIN = 600  # of one address
 _MS_PER_S, _DAY_S = 1_000, 86_400
@@ -63,7 +63,7 @@ class Office:
         self.verdicts: list[Verdict] = []  # the newest ones, for the status
         self._told = asyncio.Event()
         self._works: _Works | None = None
-        self._waiting = 0  # visits that a partner lacks
+        self._look_s = LOOK_S if config.readers or config.outputs else QUIET_LOOK_S
 
     def open(self) -> None:
         """Opens the place's files; harmless when they are open. Raises BadgeError or KeyFileError."""
@@ -78,8 +78,8 @@ class Office:
             for reader in self.readers:
                 group.create_task(reader.run(self._seen))
             group.create_task(self._look(sending))
-            group.create_task(_repeat(works.rounds.once, ROUND_S))
-            group.create_task(_repeat(works.guest_rounds.once, ROUND_S))
+            group.create_task(_repeat(works.rounds.once, self.settings.ask_s))
+            group.create_task(_repeat(works.guest_rounds.once, self.settings.ask_s))
             group.create_task(_repeat(works.sun_asker.once, SUN_S))
 
     @property
@@ -128,7 +128,7 @@ class Office:
             "showing": self.front.now.state,
             "readers": [reader.status() for reader in self.readers],
             "outputs": self.front.status(),
-            "waiting": self._waiting,
+            "waiting": self._waiting(),
             "taps": self.records.book.counts(),
             "shown": self.records.book.shown(),
             "not_kept": self._works.desk.refused,
@@ -164,7 +164,7 @@ class Office:
             self._say()
             self._rest(sending)
             try:
-                async with asyncio.timeout(LOOK_S):
+                async with asyncio.timeout(self._look_s):
                     await self._told.wait()
             except TimeoutError:
                 self.works.forgetting.look(self._now_utc_s())
@@ -178,14 +178,16 @@ class Office:
             event("visits not said yet", why=error)
 
     def _rest(self, sending: Sending) -> None:
-        waiting = 0
+        if self.front.outputs:
+            self.front.rest(self.readers, self._waiting(), sending(), asyncio.get_running_loop().time())
+
+    def _waiting(self) -> int:
+        """How many visits a partner lacks; 0 while the journal cannot be read: its own state says so."""
         try:
             with self._journal.reading() as db:
-                waiting = backlog.waiting(db, self._visit_logs)
-        except JournalError as error:
-            event("visits not said yet", why=error)
-        self._waiting = waiting
-        self.front.rest(self.readers, waiting, sending(), asyncio.get_running_loop().time())
+                return backlog.waiting(db, self._visit_logs)
+        except JournalError:
+            return 0
 
 
 class _Works:

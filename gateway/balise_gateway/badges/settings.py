@@ -22,6 +22,9 @@ class BadgeSettings:
     language: Annotated[Literal["fr", "en"], Key("of screens and notices")] = "fr"
     table_key: Annotated[bytes | None, Key("the public key of the federation's table of places", size_bytes=32)] = None
     table_url: Annotated[str, Key("where the table is fetched from; empty: it is brought by hand")] = ""
+    ask_s: Annotated[float, Key("how often the table and other homes' lists are asked for", least=10, most=86_400)] = (
+        900
+    )
     agreement: Annotated[Path | None, Key("the agreement between the places: its day and half-days hold here")] = None
     keep_taps_days: Annotated[int, Key("how long visits keep their times", least=1, most=90)] = 90
     stale_list_days: Annotated[float, Key("from this age on a list of cards is called old", least=0.01, most=90)] = 7

@@ -92,13 +92,22 @@ class PlaceAt:
         urls = (f"https://{self.name}/login", f"{base}/v1/lists", base)
         return Place(self.name, self.name, prefix, sign, self.keys.box_public, (self.signer.public_key,), *urls)
 
-    def config(self, partners: dict[str, bytes], extra: str = "") -> Config:
-        lines = ["[gateway]", f'data_dir = "{self.folder}"', "commit_s = 0.05", "home_batch_s = 0.2"]
-        lines += ["[badge]", f'place = "{self.name}"', f'table_key = "{FEDERATION.public_key.hex()}"']
+    def config(
+        self,
+        partners: dict[str, bytes],
+        extra: str = "",
+        *,
+        batch_s: float = 0.1,
+        home_batch_s: float = 0.2,
+        badge: str = "",
+    ) -> Config:
+        lines = ["[gateway]", f'data_dir = "{self.folder}"', "commit_s = 0.05", f"home_batch_s = {home_batch_s}"]
+        lines += ["[badge]", f'place = "{self.name}"', f'table_key = "{FEDERATION.public_key.hex()}"', badge]
         lines += [f'agreement = "{self.folder.parent / "agreement.toml"}"']
         for number, (partner, key) in enumerate(partners.items(), start=1):
             lines += ["[[hub]]", f'name = "{partner}"', 'kind = "native"', f'url = "https://{partner}/badge"']
-            lines += [f"log = {number}", f'public_key = "{key.hex()}"', "batch_s = 0.1", "retry_s = 1", "[hub.grant]"]
+            lines += [f"log = {number}", f'public_key = "{key.hex()}"', f"batch_s = {batch_s}"]
+            lines += [f"retry_s = {max(1, min(600, batch_s))}", "[hub.grant]"]
             lines += ["channels = []", 'visits = ["*"]', "resolution_s = 0", 'purpose = "service"']
             lines += ['licence = "LicenseRef-no-reuse"', 'place = "none"']
         return parse("\n".join([*lines, extra, ""]), self.folder / "gateway.toml")

@@ -13,6 +13,7 @@ from pathlib import Path
 from balise_gateway.badges.database import open_database, transaction
 
 FILE_NAME = "badges.db"
+NOTE_S = 3_600
 STEPS = (
     """
     CREATE TABLE note (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -77,7 +78,7 @@ class Book:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
         self._db: sqlite3.Connection | None = None
-        self.start = 0
+        self.start, self._noted_utc_s = 0, -NOTE_S
 
     def open(self) -> None:
         """Opens the file and counts one start more. Raises BadgeError."""
@@ -168,12 +169,18 @@ class Book:
             db.execute("DELETE FROM sun WHERE tap = ?", (tap,))
 
     def note_utc(self, utc_s: int) -> None:
-        """The clock is known and says this: a bracket for taps of a start that never knew the time."""
+        """The clock is known and says this: a bracket for taps of a start that never knew the time.
+
+        Written once an hour at most: cards wear out.
+        """
+        if 0 <= utc_s - self._noted_utc_s < NOTE_S:
+            return
         first = f"first utc of start {self.start}"
         with transaction(self.db):
             if not self._note(first):
                 self._set(first, utc_s)
             self._set(f"last utc of start {self.start}", utc_s)
+        self._noted_utc_s = utc_s
 
     def bracket(self, start: int) -> tuple[int, int] | None:
         """(not before, not after) in UTC seconds for a start without any; None where one side is open."""
