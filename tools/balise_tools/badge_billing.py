@@ -65,12 +65,15 @@ def show_sessions(
     try:
         known, inputs = read_all(visits, agreement, trusted(key, table)[0])
         found = settlement.sessions_in(inputs, known, period and settlement.check_period(period))
-        undated = len(inputs.taps()[1])
+        taps, undated = inputs.taps()
     except GatewayError as error:
         fail(str(error))
     for session in found:
         typer.echo(json.dumps(session.document(), ensure_ascii=False) if as_json else _line(session, known))
-    _tell(inputs, undated)
+    _tell(inputs, len(undated))
+    outside = sum(tap.host not in known.places for tap in taps)
+    if outside:
+        typer.echo(f"balise badge: {outside} visits at hosts that are not in the agreement: no half-day", err=True)
 
 
 def settle(

@@ -18,6 +18,15 @@ LISTS = ("gross", "bilateral", "set_off", "transfers")
 _ALL = (*KEYS, *LISTS, "optimal", "flags")
 # What depends on the keys and signatures that were at hand, not on the visits: told, and no reason to refuse.
 _OF_THE_DAY = ("unsigned", "transfers_need_signatures", "refused", "unverified", "double_names")
+_KINDS: dict[str, type] = {"agreement": str, "period": str, "inputs_sha256": str, "verified": bool, "optimal": bool}
+_KINDS["flags"] = dict
+_FLAG_KINDS: dict[str, type] = {
+    **dict.fromkeys(("conflicting_mappings", "no_exit", "not_billable", "uncertain", "undated", "unsigned"), list),
+    **dict.fromkeys(("refused", "without_agreement", "without_price"), dict),
+    **dict.fromkeys(("double_names", "unverified"), int),
+    "agreement_sha256": str,
+    "transfers_need_signatures": bool,
+}
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 
 
@@ -45,12 +54,14 @@ def read(path: Path) -> tuple[dict[str, Any], bytes]:
     data = _bytes(path)
     try:
         document = json.loads(data)
+        same = encode(document) == data if isinstance(document, dict) else False
     except (ValueError, RecursionError) as error:
         raise PaperError("bill", f"{path}: not JSON: {error}") from error
-    if not isinstance(document, dict) or tuple(document) != _ALL or encode(document) != data:
+    if not isinstance(document, dict) or tuple(document) != _ALL or not same:
         raise PaperError("bill", f"{path}: not a bill as 'balise badge settle --out' writes it, or changed since")
-    if not all(isinstance(document[name], list) for name in LISTS) or not isinstance(document["flags"], dict):
-        raise PaperError("bill", f"{path}: a bill whose lists are none")
+    wrong = _wrong(document)
+    if wrong:
+        raise PaperError("bill", f"{path}: {wrong} is not what a bill has there")
     return document, data
 
 
@@ -70,6 +81,34 @@ def differences(bill: Mapping[str, Any], computed: Mapping[str, Any]) -> list[st
         for name in now
         if name not in _OF_THE_DAY and flags.get(name) != now[name]
     ]
+
+
+def _wrong(bill: dict[str, Any]) -> str:
+    """The first member that no bill of ours has like this; empty when there is none."""
+    for name, kind in _KINDS.items():
+        if type(bill[name]) is not kind:
+            return name
+    for name in LISTS:
+        if not _are_rows(bill[name], name == "gross"):
+            return name
+    flags = bill["flags"]
+    if flags.keys() != _FLAG_KINDS.keys():
+        return "flags"
+    for name, kind in _FLAG_KINDS.items():
+        if type(flags[name]) is not kind or (kind is dict and any(type(n) is not int for n in flags[name].values())):
+            return f"flags.{name}"
+    return "" if all(isinstance(place, str) for place in flags["unsigned"]) else "flags.unsigned"
+
+
+def _are_rows(rows: object, counted: bool) -> bool:
+    keys = ["from", "to", "half_days", "cents"] if counted else ["from", "to", "cents"]
+    return isinstance(rows, list) and all(
+        isinstance(row, dict)
+        and list(row) == keys
+        and all(isinstance(row[name], str) for name in keys[:2])
+        and all(type(row[name]) is int for name in keys[2:])
+        for row in rows
+    )
 
 
 def _bytes(path: Path) -> bytes:

@@ -5,17 +5,25 @@ import io
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import openpyxl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pypdf import PdfReader
 from typer.testing import CliRunner
 
 from balise_gateway.badges.billing import bill as bills
 from balise_gateway.badges.billing.lines import Lines
+from balise_gateway.badges.billing.sheet import sheet_of
+from balise_gateway.badges.billing.signatures import Signatures
+from balise_gateway.badges.billing.to_csv import to_csv
+from balise_gateway.badges.billing.to_pdf import to_pdf
 from balise_gateway.badges.cards import keys as place_keys
+from balise_gateway.errors import PaperError
 from balise_gateway.keys import load_or_make as gateway_signer
 from balise_tools.badge import app
 from balise_wire.envelope import Signer, sign_envelope
@@ -153,9 +161,35 @@ def test_a_changed_bill_is_neither_read_nor_signed(world: World) -> None:
     assert code == 1
     assert "differs: transfers" in said
     assert "not signed by coroutine.example: signature" in said
-    for text in ("{}", "[]", "{", bill.read_text() + " "):
+    for text in ("{}", "[]", "{", '{"agreement": "\\ud800"}', bill.read_text() + " "):
         bill.write_text(text)
         assert run("countersign", bill, "-c", world.config(PLACES[0]))[0] == 1
+
+
+JSON = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just([]) | st.just({}) | st.just([[]])
+GOOD = json.loads((EXAMPLE / "bill.json").read_text())
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_a_bill_of_hostile_members_is_refused_or_becomes_sheets(data: st.DataObject) -> None:
+    bill = json.loads(json.dumps(GOOD))
+    part, names = bill, []
+    while isinstance(part, dict | list) and part and (not names or data.draw(st.booleans())):
+        names.append(data.draw(st.sampled_from(list(part) if isinstance(part, dict) else range(len(part)))))
+        inside, part = part, part[names[-1]]
+    inside[names[-1]] = data.draw(JSON)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "bill.json")
+        path.write_bytes(bills.encode(bill))
+        try:
+            document, _ = bills.read(path)
+        except PaperError:
+            assert bill != GOOD
+            return
+    sheet = sheet_of(document, "EUR", Signatures((), PLACES, {}), "fr")
+    assert to_pdf(sheet)
+    assert to_csv(document, "EUR")
 
 
 def test_a_place_that_is_not_in_the_agreement_cannot_sign_it(world: World) -> None:
@@ -275,6 +309,16 @@ def test_what_is_wrong_with_an_option_is_said(words: list[str], told: str) -> No
     code, said, error = run("settle", EXAMPLE / "visits.jsonl", "--agreement", EXAMPLE / "agreement.toml", *words)
     assert code in (1, 2)
     assert (said, told in error) == ("", True)
+
+
+def test_visits_without_a_line_are_said_beside_the_lines(tmp_path: Path) -> None:
+    path = tmp_path / "visits.jsonl"
+    told = {"host": "far.example", "home": PLACES[0], "who": "00" * 16, "t": 1, "u": 1, "grade": 2, "tap": 1}
+    path.write_text(json.dumps(told) + "\n" + json.dumps(told | {"t": [1, 5]}) + "\n")
+    code, said, error = run("sessions", path, "--agreement", EXAMPLE / "agreement.toml", "--json")
+    assert (code, said) == (0, "")
+    assert "1 visits without a time" in error
+    assert "1 visits at hosts that are not in the agreement" in error
 
 
 def test_envelopes_of_unknown_keys_are_counted_and_said(world: World) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from balise_gateway.badges.billing.days import Calendar
@@ -117,6 +117,7 @@ def test_a_day_that_began_stays_where_the_clock_goes_back_over_midnight() -> Non
     assert [calendar.day_of(midnight + minute * MINUTE).day for minute in (-1, 0, 30, 90)] == [6, 7, 7, 7]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 4_000_000_000), st.sampled_from(["Europe/Paris", "America/St_Johns", "Pacific/Apia"]))
 def test_days_follow_each_other_without_gap_or_overlap(t: int, zone: str) -> None:
     calendar = Calendar(ZoneInfo(zone), 240)
@@ -192,6 +193,7 @@ def test_a_visit_dated_to_a_week_is_uncertain_and_costs_no_time() -> None:
 TINY = {"hours": 0.01, "grace_min": 0, "debounce_s": 5, "per_day_max": 4}  # a half-day is 36 s
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 90), st.integers(0, 2)), min_size=1, max_size=4),
     st.integers(0, 2),
@@ -249,6 +251,7 @@ RECORDS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(RECORDS, st.randoms(use_true_random=False))
 def test_order_and_repetition_change_nothing_and_the_figures_are_those_of_the_plain_rules(
     records: list[VisitRecord], chance: "object"
