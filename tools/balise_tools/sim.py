@@ -22,6 +22,8 @@ from balise_sim import scenario as scenarios
 from balise_sim.desk import set_up
 from balise_sim.hub import HubStore
 from balise_sim.kits import KITS, KitError, kit
+from balise_sim.nfc.hand import Hand, HandError
+from balise_sim.nfc.pn532_tty import Pn532Tty
 from balise_sim.scenario import Scenario, ScenarioError
 from balise_sim.soak import any_core
 from balise_sim.soak import soak as soak_runs
@@ -140,6 +142,35 @@ def board(
         sys.stdout.flush()
         status = desk.shell() if shell else desk.serve()
     raise typer.Exit(status)
+
+
+@app.command()
+def reader(
+    path: Annotated[Path, typer.Argument(help="Where the serial device appears; nothing may be there yet.")],
+    pace: Annotated[float, typer.Option(min=0, help="How long line and air take: 1 as in reality, 0 not at all.")] = 1,
+) -> None:
+    """A PN532 badge reader at a path, for any serial program; lines that you type lay cards on it.
+
+    The first line is the path. Type help for what can be done; the reader is there until the input ends (Ctrl-D).
+    """
+    try:
+        with Pn532Tty(path, pace) as pn532:
+            typer.echo(path)
+            _move(Hand(pn532))
+    except OSError as error:
+        _stop(f"{path}: {error.strerror}. Give a path in a folder that you may write to, where nothing is yet")
+
+
+def _move(hand: Hand) -> None:
+    while True:
+        try:
+            line = input("reader> " if sys.stdin.isatty() else "")
+        except (EOFError, KeyboardInterrupt):
+            return
+        try:
+            typer.echo(hand.do(line), nl=bool(line.strip()))
+        except HandError as error:
+            typer.echo(f"balise sim: {error}", err=True)
 
 
 @app.command()

@@ -56,8 +56,8 @@ class Pn532Tty:
         self.modelled_s = 0.0
 
     def __enter__(self) -> "Pn532Tty":
-        self._wake_out, self._wake_in = os.pipe()
         self.replug()
+        self._wake_out, self._wake_in = os.pipe()
         self._thread = threading.Thread(target=self._run, name=f"PN532 at {self.path.name}", daemon=True)
         self._thread.start()
         return self
@@ -128,10 +128,10 @@ class Pn532Tty:
         with self._lock:
             self.cut_power()
             line, self._line = self._line, None
-            with contextlib.suppress(FileNotFoundError):  # the caller's folder may have gone first
-                self.path.unlink()
-            for end in line or ():
-                os.close(end)
+            if line is not None:
+                self.path.unlink(missing_ok=True)  # the caller's folder may have gone first
+                for end in line:
+                    os.close(end)
         self._wake()
 
     def replug(self) -> None:
@@ -143,7 +143,12 @@ class Pn532Tty:
             tty.setraw(host_end)
             fcntl.ioctl(chip_end, termios.TIOCPKT, struct.pack("i", 1))
             os.set_blocking(chip_end, False)
-            self.path.symlink_to(os.ttyname(host_end))
+            try:
+                self.path.symlink_to(os.ttyname(host_end))
+            except OSError:
+                os.close(chip_end)
+                os.close(host_end)
+                raise
             self._line = chip_end, host_end
         self._wake()
 
