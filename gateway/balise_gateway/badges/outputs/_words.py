@@ -5,7 +5,7 @@ anybody, and none has a name or a number of a card. Leaves colours and shapes to
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Literal
 
@@ -52,6 +52,11 @@ def away(language: Language) -> Said:
 def door(mode: str, language: Language) -> str:
     """What a screen adds while somebody holds the door open or shut by hand; empty when cards open it."""
     return _DOOR[mode][0 if language == "fr" else 1] if mode in _DOOR else ""
+
+
+def with_door(told: Said, text: str) -> Said:
+    """The same, with the door's state at the foot."""
+    return replace(told, foot=" ".join(filter(None, (text, told.foot)))) if text else told
 
 
 _Pair = tuple[str, str]  # French, English

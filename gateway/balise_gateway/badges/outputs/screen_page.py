@@ -7,7 +7,7 @@ Leaves the page to `_page.py`.
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from balise_gateway.badges.outputs import _page, _words
@@ -99,8 +99,7 @@ class Output:
 
     def _said(self, language: Language) -> Said:
         said = _words.said(self.showing, language, self._settings.zone)
-        by_hand = self._settings.door_text(language)
-        return replace(said, foot=" ".join(filter(None, (by_hand, said.foot)))) if by_hand else said
+        return _words.with_door(said, self._settings.door_text(language))
 
     def _wake(self) -> None:
         """Readers may call `show` from their own threads."""

@@ -1,0 +1,54 @@
+"""Small displays by luma: the picture of a showing is drawn and sent; a display that was unplugged is begun anew.
+
+Promises that the display is dark when the gateway has ended. Leaves pictures to `_layout.py`, chips and buses to the
+kinds.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from balise_gateway.badges.outputs import _layout, _letters, _words
+from balise_gateway.badges.outputs._layout import Layout
+from balise_gateway.badges.outputs._screen import ScreenSettings
+from balise_gateway.badges.outputs._worker import Pause
+from balise_gateway.badges.showing import Showing
+
+SECOND_LOOK_S = 5.0  # a door that is held by hand is told, and a display that went away is noticed
+
+
+class Display:
+    """One display. `begin` makes luma's device, and gives what its library raises."""
+
+    def __init__(
+        self,
+        settings: ScreenSettings,
+        layout: Layout,
+        begin: Callable[[], tuple[Any, tuple[type[Exception], ...]]],
+    ) -> None:
+        self._settings, self._layout, self._begin = settings, layout, begin
+        self._device: Any = None
+        self._letters: _letters.Source | None = None
+        self.faults: tuple[type[Exception], ...] = ()
+
+    def open(self) -> None:
+        self._letters = self._letters or _letters.found()
+        self._device, self.faults = self._begin()
+
+    def play(self, showing: Showing, pause: Pause) -> None:
+        shown = None
+        while True:
+            language = self._settings.language or "fr"
+            said = _words.said(showing, language, self._settings.zone)
+            said = _words.with_door(said, self._settings.door_text(language))
+            if said != shown and self._letters is not None:
+                self._device.display(_layout.picture(said, self._layout, self._letters))
+                shown = said
+            else:
+                self._device.show()  # one command: fails when the display is gone
+            if not pause(SECOND_LOOK_S):
+                return
+
+    def shut(self) -> None:
+        device, self._device = self._device, None
+        if device is not None:
+            device.cleanup()  # dark, and the bus let go
