@@ -24,6 +24,7 @@ from gateway.badges.outputs.showings import STATES, every
 
 KINDS = plugins.kinds(outputs)
 PATIENCE_S = 30.0
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 HEAVY = ("PIL", "luma", "gpiozero", "lgpio", "starlette", "fpdf")
 
 

@@ -23,6 +23,7 @@ class Front:
         self.outputs = outputs
         self.now = Showing("ready")
         self._until_s = 0.0
+        self._has_begun = False
 
     def tell(self, showing: Showing, now_s: float) -> None:
         """A verdict, from now on for its time."""
@@ -49,8 +50,8 @@ class Front:
             output.close()
 
     def _show(self, showing: Showing) -> None:
-        if showing != self.now or showing.until_s:  # the same verdict twice is two cards
-            self.now = showing
+        if showing != self.now or showing.until_s or not self._has_begun:  # the same verdict twice is two cards
+            self.now, self._has_begun = showing, True
             for output in self.outputs:
                 output.show(showing)
 

@@ -4,26 +4,28 @@ Promises that the display is dark when the gateway has ended. Leaves pictures to
 kinds.
 """
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
-from balise_gateway.badges.outputs import _layout, _letters, _words
+from balise_gateway.badges.outputs import _layout, _letters, _pins, _words
 from balise_gateway.badges.outputs._layout import Layout
 from balise_gateway.badges.outputs._screen import ScreenSettings
 from balise_gateway.badges.outputs._worker import Pause
 from balise_gateway.badges.showing import Showing
+from balise_gateway.errors import MissingExtra
 
 SECOND_LOOK_S = 5.0  # a door that is held by hand is told, and a display that went away is noticed
 
 
 class Display:
-    """One display. `begin` makes luma's device, and gives what its library raises."""
+    """One display. `begin` makes luma's device."""
 
     def __init__(
         self,
         settings: ScreenSettings,
         layout: Layout,
-        begin: Callable[[], tuple[Any, tuple[type[Exception], ...]]],
+        begin: Callable[[], Any],
     ) -> None:
         self._settings, self._layout, self._begin = settings, layout, begin
         self._device: Any = None
@@ -32,7 +34,8 @@ class Display:
 
     def open(self) -> None:
         self._letters = self._letters or _letters.found()
-        self._device, self.faults = self._begin()
+        self.faults = _faults()
+        self._device = self._begin()
 
     def play(self, showing: Showing, pause: Pause) -> None:
         shown = None
@@ -52,3 +55,11 @@ class Display:
         device, self._device = self._device, None
         if device is not None:
             device.cleanup()  # dark, and the bus let go
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """What luma raises beside OSError."""
+    try:
+        return (importlib.import_module("luma.core.error").Error, *_pins.faults())
+    except ImportError as error:
+        raise MissingExtra("a display", "luma", "badge") from error

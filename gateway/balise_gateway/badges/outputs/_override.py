@@ -60,6 +60,9 @@ class Override:
         fresh.unlink(missing_ok=True)
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "w", encoding="utf-8") as file:
+            if os.geteuid() == 0:  # the gateway has another user, who must be able to read it: the folder's
+                owner = self.path.parent.stat()
+                os.fchown(fd, owner.st_uid, owner.st_gid)
             json.dump({"mode": mode, "until_utc_s": until}, file)
             file.flush()
             os.fsync(file.fileno())

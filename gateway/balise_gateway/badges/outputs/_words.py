@@ -55,8 +55,8 @@ def door(mode: str, language: Language) -> str:
 
 
 def with_door(told: Said, text: str) -> Said:
-    """The same, with the door's state at the foot."""
-    return replace(told, foot=" ".join(filter(None, (text, told.foot)))) if text else told
+    """The same, with the door's state at the foot: whoever stands there wants to know that before anything else."""
+    return replace(told, foot=text) if text else told
 
 
 _Pair = tuple[str, str]  # French, English
@@ -195,8 +195,8 @@ _AWAY: _Three = (
     ("Écran sans nouvelles", "Screen without news"),
 )
 _DOOR: dict[str, _Pair] = {
-    "open": ("La porte est tenue ouverte par l'équipe.", "The team holds the door open."),
-    "lock": ("La porte est tenue fermée par l'équipe.", "The team holds the door shut."),
+    "open": ("Porte tenue ouverte", "Door held open"),
+    "lock": ("Porte tenue fermée", "Door held shut"),
 }
 
 

@@ -69,6 +69,14 @@ class Worker:
         self.state = "closed"
 
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            if not self._is_closed:  # an error that nobody thought of is on its way to the log
+                self.state = "broken: see the gateway's log, tell us, and restart the gateway"
+            self._shut()
+
+    def _work(self) -> None:
         is_open, done = False, 0
         while True:
             with self._news:
@@ -80,7 +88,6 @@ class Worker:
             is_open = self._played(showing, is_open, done)
             if not is_open and self._waited(done, RETRY_S):
                 done -= 1  # nothing newer has come: the same once more
-        self._shut()
 
     def _played(self, showing: Showing, is_open: bool, count: int) -> bool:
         """Whether the device is open and well afterwards."""

@@ -3,7 +3,8 @@
 Promises that it opens on "accepted" alone, and on "desk" and "no_credit" where the settings say so: never for a card
 that nobody knows, never while the reader is unplugged; that somebody on the spot can hold it open or shut
 (`balise badge door`, which goes before cards and hours); and that the relay is without power when the gateway has
-ended. What is then true of the door is the lock's own kind. Leaves the decision by hand to `_override.py`.
+ended in order. After kill -9 the kernel may keep the pin as it was (gateway/BADGES.md says what helps); the next start
+shuts the door. Leaves the decision by hand to `_override.py`.
 """
 
 import time

@@ -45,14 +45,12 @@ class Output:
     def close(self) -> None:
         self._worker.close()
 
-    def _begin(self) -> tuple[Any, tuple[type[Exception], ...]]:
+    def _begin(self) -> Any:
         try:
             serial = importlib.import_module("luma.core.interface.serial")
             chips = importlib.import_module("luma.oled.device")
-            error = importlib.import_module("luma.core.error")
         except ImportError as missing:
             raise MissingExtra("an OLED", "luma.oled", "badge") from missing
         told = self._settings
         bus = serial.i2c(bus=self._bus, port=told.bus, address=told.address)
-        device = getattr(chips, told.chip)(bus, rotate=2 if told.upside_down else 0)
-        return device, (error.Error,)
+        return getattr(chips, told.chip)(bus, rotate=2 if told.upside_down else 0)

@@ -5,6 +5,7 @@ owns them all.
 """
 
 import importlib
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -53,28 +54,31 @@ class Output:
     def close(self) -> None:
         self._worker.close()
 
-    def _begin(self) -> tuple[Any, tuple[type[Exception], ...]]:
+    def _begin(self) -> Any:
         try:
             serial = importlib.import_module("luma.core.interface.serial")
             chips = importlib.import_module("luma.lcd.device")
-            error = importlib.import_module("luma.core.error")
         except ImportError as missing:
             raise MissingExtra("a colour display", "luma.lcd", "badge") from missing
         told = self._settings
-        gpio = _Gpio(self._factory)
-        bus = serial.spi(
-            spi=self._spi or SpiFile(),
-            gpio=gpio,
-            port=told.bus,
-            device=told.select,
-            bus_speed_hz=told.speed_mhz * _HZ_PER_MHZ,
-            transfer_size=MAX_BYTES,
-            gpio_DC=told.pin_dc,
-            gpio_RST=told.pin_reset,
-        )
-        turned = {"width": 320, "height": 240, "rotate": 2 if told.upside_down else 0}
-        device = getattr(chips, told.chip)(bus, gpio=gpio, gpio_LIGHT=told.pin_light, bgr=told.blue_first, **turned)
-        return _Held(device, gpio), (error.Error, *_pins.faults())
+        with ExitStack() as undo:
+            gpio = _Gpio(self._factory)
+            undo.callback(gpio.cleanup)  # when the bus or the display is not there
+            bus = serial.spi(
+                spi=self._spi or SpiFile(),
+                gpio=gpio,
+                port=told.bus,
+                device=told.select,
+                bus_speed_hz=told.speed_mhz * _HZ_PER_MHZ,
+                transfer_size=MAX_BYTES,
+                gpio_DC=told.pin_dc,
+                gpio_RST=told.pin_reset,
+            )
+            more = {"bgr": told.blue_first} if told.chip == "ili9341" else {}
+            turned = {"width": 320, "height": 240, "rotate": 2 if told.upside_down else 0}
+            device = getattr(chips, told.chip)(bus, gpio=gpio, gpio_LIGHT=told.pin_light, **turned, **more)
+            undo.pop_all()
+        return _Held(device, gpio)
 
 
 class _Gpio:
@@ -96,11 +100,13 @@ class _Gpio:
         """High or low."""
         self._pins[pin].value = bool(value)
 
-    def cleanup(self, pins: Any = None) -> None:
-        """All of them are inputs again."""
-        while self._pins:
-            _, pin = self._pins.popitem()
-            pin.close()
+    def cleanup(self, pins: "int | list[int] | None" = None) -> None:
+        """These, or all of them, are inputs again."""
+        asked = list(self._pins) if pins is None else [pins] if isinstance(pins, int) else pins
+        for number in asked:
+            pin = self._pins.pop(number, None)
+            if pin is not None:
+                pin.close()
 
 
 class _Held:

@@ -155,9 +155,9 @@ def test_too_many_pages_are_told_so(output: Output) -> None:
 def test_a_door_that_is_held_by_hand_is_told(tmp_path: Path) -> None:
     _override.Override(tmp_path).write("open")
     with served(Output(settings(data_dir=tmp_path))) as where:
-        assert "La porte est tenue ouverte" in httpx.get(f"{where}/badge/screen").text
+        assert "Porte tenue ouverte" in httpx.get(f"{where}/badge/screen").text
         _override.Override(tmp_path).write("auto")
-        assert "La porte est tenue" not in httpx.get(f"{where}/badge/screen").text
+        assert "Porte tenue" not in httpx.get(f"{where}/badge/screen").text
 
 
 def test_empty_keys_are_those_of_the_house(tmp_path: Path) -> None:
