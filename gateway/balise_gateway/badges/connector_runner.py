@@ -7,7 +7,7 @@ lamp that goes on an hour later helps nobody. Leaves what is told to each kind, 
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +27,7 @@ ROUND_S = 3_600.0  # how often the balances of all members are asked, and a conn
 DAY_S = 86_400.0  # after which what was refused is told again
 FRESH_S = 600.0  # a balance younger than this is not asked again because its member taps
 TAP_S, MOST_TAPS = 30.0, 50
+STRIKES = 3  # a member whose balance fails so often holds up the others no more
 Sleep = Callable[[float], Awaitable[object]]
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -161,6 +162,7 @@ class _Line:
         self._usages, self._asking = _Patience(clock), _Patience(clock)
         self._wanted: dict[str, None] = {}  # members whose balance is to be asked, in order
         self._asked_ms: dict[str, int] = {}
+        self._strikes: Counter[str] = Counter()
         self._taps: deque[tuple[Tapped, int]] = deque()
         self._tap_came = asyncio.Event()
         self._dropped = 0
@@ -254,8 +256,7 @@ class _Line:
     async def _ask_all(self) -> None:
         while self._wanted:
             member = next(iter(self._wanted))
-            balance = await self.connector.balance(member)
-            self._wanted.pop(member, None)
+            balance = await self._asked(member)
             self._asked_ms[member] = self._clock.boot_ms()
             if balance != self.balances.get(member):
                 self._outbox.keep(self.name, member, balance)
@@ -263,6 +264,22 @@ class _Line:
                 self.balances.pop(member, None)
             else:
                 self.balances[member] = balance
+
+    async def _asked(self, member: str) -> Balance | None:
+        """One who cannot be asked goes to the end, and after `STRIKES` waits for the next tap or round."""
+        self._strikes[member] += 1
+        try:
+            found = await self.connector.balance(member)
+        except ConnectorError:
+            self._wanted.pop(member, None)
+            if self._strikes[member] < STRIKES:
+                self._wanted[member] = None
+            else:
+                del self._strikes[member]
+            raise
+        self._wanted.pop(member, None)
+        del self._strikes[member]
+        return found
 
     async def _tell_taps(self) -> None:
         self.broken = ""

@@ -23,6 +23,7 @@ from balise_gateway.badges.connectors import Balance, Usage, dokos
 from balise_gateway.errors import BadgeError, ConfigError
 from balise_sim.clocks import LoopClock, VirtualLoop
 from contracts.connector_ends import MEMBER, NOBODY, NOW_UTC_S, OTHER, usage
+from contracts.connector_ends import fedow as fedow_end
 from contracts.connector_ends.dokos import End
 from gateway.badges.connector_scene import HOUR_S, Odd, Scene, scene
 
@@ -220,6 +221,26 @@ def test_a_member_who_taps_often_is_not_asked_for_each_time(scene: Scene) -> Non
         scene.runner.balance_of(MEMBER)
         scene.pass_time(1)
     assert scene.site.requests < 6
+
+
+def test_one_member_who_cannot_be_asked_does_not_hold_up_the_others(scene: Scene, tmp_path: Path) -> None:
+    (tmp_path / "fedow").mkdir()
+    ledger = fedow_end.End(tmp_path / "fedow", scene.clock)
+    unknown = "c5e3f2d0-4d90-4e77-9f2e-3a4b5c6d7e8f"  # of which Fedow answers 500
+    scene.more = {"fedow": ledger.connector()}
+    scene.site.answer = "no connection"
+    scene.restart()
+    scene.runner.balance_of(unknown)
+    scene.pass_time(1)
+    ledger.credit(MEMBER, 4)
+    scene.runner.balance_of(MEMBER)
+    scene.pass_time(120)
+    found = scene.runner.balance_of(MEMBER)
+    assert found is not None
+    assert found.half_days == 4
+    asked = ledger.requests
+    scene.pass_time(HOUR_S / 2)
+    assert ledger.requests == asked, "it is given up until the next tap or round"
 
 
 def test_balances_that_fail_do_not_stop_usages(scene: Scene) -> None:
