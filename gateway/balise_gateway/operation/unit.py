@@ -69,6 +69,7 @@ DevicePolicy=closed
 DeviceAllow=char-ttyUSB rw
 DeviceAllow=char-ttyACM rw
 DeviceAllow=char-ttyAMA rw
+DeviceAllow=char-ttyS rw
 DeviceAllow=char-i2c rw
 DeviceAllow=char-spidev rw
 MemoryMax=256M

@@ -26,6 +26,9 @@ FAULTS_IN_A_ROW = 3
 class LineFault(CardLost):
     """One answer of the reader was spoilt or missing; the next one may be well."""
 
+    def __init__(self) -> None:
+        super().__init__("the line to the reader was disturbed: lay the card down again")
+
 
 class PlacedCard(Link, Protocol):
     """A card that lies on the reader, and is selected."""
@@ -64,17 +67,16 @@ class CardLoop:
                 stop.wait(self._poll_s)
                 continue
             lying, seen = self._read(found, stop)
-            hand(seen)
+            if seen is not None:
+                hand(seen)
             found = self._until_away(lying, stop) if lying else None
 
     def work(self, stop: Stop, job: Callable[[Chip], T], timeout_s: float) -> T:
         """What `job` makes of the first card that is laid down."""
         until_s = time.monotonic() + timeout_s
         while not stop:
-            found = self._look(JOB_PATIENCE_S)
-            if found is not None:
-                card = Card(found, found.is_classic)
-                card.look()
+            card = self._placed()
+            if card is not None:
                 return job(card)
             if time.monotonic() > until_s:
                 raise TimeoutError(f"no card was laid on the reader within {timeout_s:g} s")
@@ -83,6 +85,19 @@ class CardLoop:
 
     def close(self) -> None:
         self._field.close()
+
+    def _placed(self) -> Card | None:
+        """A card that lies well: one that is torn away before anything was done with it is waited for again."""
+        found = self._look(JOB_PATIENCE_S)
+        if found is None:
+            return None
+        card = Card(found, found.is_classic)
+        try:
+            card.look()
+        except CardLost:
+            self._counters["torn away"] += 1
+            return None
+        return card
 
     def _look(self, patience_s: float = READ_PATIENCE_S) -> PlacedCard | None:
         self._counters["looks"] += 1
@@ -101,8 +116,8 @@ class CardLoop:
             self._faults = 0
             raise DeviceAway("no answer", "the reader answers wrongly or not at all: a loose wire?") from fault
 
-    def _read(self, found: PlacedCard, stop: Stop) -> tuple[PlacedCard | None, Seen]:
-        """The card that lies there now, and what it says; a Seen without UID when it could not be read."""
+    def _read(self, found: PlacedCard, stop: Stop) -> tuple[PlacedCard | None, Seen | None]:
+        """The card that lies there now, and what it says: without UID when it could not be read, None at the end."""
         lying: PlacedCard | None = found
         for _ in range(TRIES):
             if lying is not None:
@@ -112,8 +127,9 @@ class CardLoop:
                     self._fault(fault)
                 except CardLost:
                     self._counters["torn away"] += 1
-            if stop.wait(self._poll_s) or stop:
-                break
+            stop.wait(self._poll_s)
+            if stop:
+                return None, None
             lying = self._look()
         self._counters["unreadable"] += 1
         return lying, Seen(via="card", reader=self._reader._name)
@@ -141,7 +157,8 @@ class CardLoop:
     def _until_away(self, lying: PlacedCard, stop: Stop) -> PlacedCard | None:
         """Returns another card when one was laid in its place."""
         misses = 0
-        while misses < MISSES and not stop.wait(self._poll_s) and not stop:
+        while misses < MISSES and not stop:
+            stop.wait(self._poll_s)
             if self._is_here(lying):
                 misses = 0
                 continue

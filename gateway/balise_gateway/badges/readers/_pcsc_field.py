@@ -29,6 +29,7 @@ class PcscReader:
     def __init__(self, context: Any, name: str, has_raw: bool, counters: Counter[str]) -> None:
         self._context, self._name, self.has_raw, self._counters = context, name, has_raw, counters
         self._is_loud = False
+        self._refused_state = -1
         self._card: PcscCard | None = None
 
     def keep_quiet(self) -> None:
@@ -45,14 +46,15 @@ class PcscReader:
         protocols = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
         result, handle, protocol = scard.SCardConnect(self._context, self._name, scard.SCARD_SHARE_SHARED, protocols)
         if result != scard.SCARD_S_SUCCESS:
-            self._counters["taken" if result == scard.SCARD_E_SHARING_VIOLATION else "mute card"] += 1
+            self._refused("taken" if result == scard.SCARD_E_SHARING_VIOLATION else "mute card", state)
             return None
         self._card = PcscCard(self, handle, protocol, atr, state)
         if self._is_loud:
             self._is_loud = False
             if self._card.transmit(_SILENCE)[-2:-1] != b"\x90":
                 self._counters["buzzer not silenced"] += 1
-        return self._card if self._card.identify() else None
+        self._card.identify()
+        return self._card
 
     def is_here(self, card: PlacedCard) -> bool:
         """The upper half of the state counts cards laid down and taken away: no change, same card."""
@@ -75,9 +77,15 @@ class PcscReader:
         if not state & scard.SCARD_STATE_PRESENT:
             return None
         if state & scard.SCARD_STATE_MUTE:
-            self._counters["mute card"] += 1
+            self._refused("mute card", state)
             return None
         return state & ~0xFFFF, bytes(byte & 0xFF for byte in atr)
+
+    def _refused(self, why: str, state: int) -> None:
+        """Counted once for each card that is laid down."""
+        if self._refused_state != state & ~0xFFFF:
+            self._refused_state = state & ~0xFFFF
+            self._counters[why] += 1
 
     def _let_go(self) -> None:
         card, self._card = self._card, None
@@ -96,14 +104,13 @@ class PcscCard:
         self.has_raw = reader.has_raw
         self.is_classic = at >= 0 and int.from_bytes(atr[at + 6 : at + 8], "big") in _CLASSIC
 
-    def identify(self) -> bool:
-        """Reads the UID; whether there was one."""
+    def identify(self) -> None:
+        """Reads the UID; a card that is gone already has none, and is found out when it is read."""
         try:
             answer = self.transmit(bytes.fromhex("ffca000000"))
         except CardLost:
-            return False
+            return
         self.uid = answer[:-2] if answer[-2:] == _OK else b""
-        return bool(self.uid)
 
     def transmit(self, apdu: bytes) -> bytes:
         """One APDU and its answer, status words last."""

@@ -23,7 +23,7 @@ from balise_gateway.errors import CardLost
 _TYPE2_S = 0.06  # of an NTAG21x's slowest command, and a wide margin (rev. 3.2, table 24: 10 ms)
 _ISO, _CLASSIC, _TYPE_BITS = 0x20, 0x08, 0x60
 # What nfcpy 1.0.4 raises when an answer of the chip is cut off, spoilt or missing: it unpacks what it did not check.
-_FAULTS = (OSError, IndexError, ValueError, struct.error, nfc.clf.pn532.Chipset.Error)
+_FAULTS = (OSError, IndexError, ValueError, TypeError, struct.error, nfc.clf.pn532.Chipset.Error)
 _LOST = (nfc.clf.CommunicationError, nfc.tag.TagCommandError)
 
 logging.getLogger("nfc").setLevel(logging.CRITICAL + 1)
