@@ -20,6 +20,7 @@ from balise_wire.visits import GRADES, place_of
 
 _REASON = "agreement"
 _MINUTES_S = 60
+MAX_ID_CHARS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +32,8 @@ class _Head:
     mode: Annotated[Literal["set-off", "net"], Key("along existing debts only, or the fewest payments")]
 
     def problem(self) -> str | None:
-        if not self.id or not self.id.isprintable():
-            return f"id = {self.id!r}: must be a short text that people can read"
+        if not 0 < len(self.id) <= MAX_ID_CHARS or not self.id.isprintable() or not self.id[0].isalnum():
+            return f"id = {self.id[:MAX_ID_CHARS]!r}: a letter or digit first, at most {MAX_ID_CHARS} characters"
         if len(self.currency) != 3 or not self.currency.isascii() or not self.currency.isupper():
             return f"currency = {self.currency!r}: must be three capital letters, such as EUR"
         try:

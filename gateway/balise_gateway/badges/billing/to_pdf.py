@@ -66,7 +66,7 @@ def _head(pdf: Any, sheet: Sheet) -> None:
 def _box(pdf: Any, text: str, colour: tuple[int, int, int]) -> None:
     pdf.set_fill_color(*colour)
     pdf.set_font(_FONT, "B", 10)
-    pdf.multi_cell(0, 6, _latin(text), fill=True, padding=1.5, new_x="LMARGIN", new_y="NEXT")
+    pdf.multi_cell(0, 8, _latin(text), fill=True, new_x="LMARGIN", new_y="NEXT")
     pdf.ln(1.5)
 
 

@@ -40,6 +40,8 @@ def test_the_example_is_read_as_it_stands() -> None:
     ("old", "new", "told"),
     [
         ('id = "metropole-2026"\n', "", "'id' is missing"),
+        ('"metropole-2026"', '"=2+3"', "a letter or digit first"),  # a spreadsheet would compute it
+        ('"metropole-2026"', f'"{"x" * 65}"', "at most 64 characters"),
         ("debounce_s = 120\n", "", "rules: the key 'debounce_s' is missing"),
         ("billable_grades = [0, 1, 2]\n", "", "'billable_grades' must be a list"),
         ("billable_grades = [0, 1, 2]", "billable_grades = [0, 3]", "'billable_grades' must be a list"),

@@ -185,7 +185,7 @@ def test_a_bill_of_hostile_members_is_refused_or_becomes_sheets(data: st.DataObj
         try:
             document, _ = bills.read(path)
         except PaperError:
-            assert bill != GOOD
+            assert bills.encode(bill) != bills.encode(GOOD)
             return
     sheet = sheet_of(document, "EUR", Signatures((), PLACES, {}), "fr")
     assert to_pdf(sheet)

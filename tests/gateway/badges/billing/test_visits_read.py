@@ -184,9 +184,7 @@ def test_a_line_that_is_no_visit_is_named_with_its_file(tmp_path: Path, line: by
 
 @settings(deadline=None)
 @given(st.binary(max_size=200))
-def test_hostile_bytes_are_refused_or_named_and_never_crash(
-    tmp_path_factory: pytest.TempPathFactory, data: bytes
-) -> None:
+def test_hostile_bytes_are_refused_or_named_and_never_crash(data: bytes) -> None:
     inputs = Inputs(Trust.of([GATE.public_key]))
     inputs.add_sequence(data)
     try:
