@@ -157,11 +157,13 @@ def _put_all(
 ) -> list[str]:
     """Puts keys, record and files in their places; returns the new names of what was there."""
     for name, seed in seeds.items():
+        (data_dir / name).parent.mkdir(parents=True, exist_ok=True)
         _put_key(data_dir / name, seed)
     _put_record(data_dir / RECORD_NAME, archive)
-    aside = [_put_over(data_dir / name, found) for name, found in files.items()]
-    sync_folder(data_dir)
-    return [name for name in aside if name]
+    aside = {name: _put_over(data_dir / name, found) for name, found in files.items()}
+    for folder in {(data_dir / name).parent for name in files}:
+        sync_folder(folder)
+    return [Path(name).with_name(old).as_posix() for name, old in aside.items() if old]
 
 
 def _refuse_over(data_dir: Path, about: About, replace: bool) -> None:

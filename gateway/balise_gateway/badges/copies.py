@@ -10,19 +10,30 @@ import contextlib
 import hashlib
 import hmac
 import os
+import re
 import shutil
 import sqlite3
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from balise_gateway.badges import connector_outbox
 from balise_gateway.badges.billing import lines
 from balise_gateway.badges.cards.keys import HOME_KEY, PLACE_KEY
+from balise_gateway.badges.connectors import _mail_book
 from balise_gateway.badges.database import APPLICATION_ID, open_database
 from balise_gateway.badges.desk import book
-from balise_gateway.badges.federation import exchange, home_lists, lists, sun_service, table_cache
+from balise_gateway.badges.federation import (
+    desk_keys,
+    exchange,
+    home_lists,
+    lists,
+    sun_service,
+    table_cache,
+    typed_book,
+)
+from balise_gateway.badges.federation import guests as guest_places
 from balise_gateway.badges.register import book as register
 from balise_gateway.errors import BackupError, BadgeError
 
@@ -36,41 +47,45 @@ _DATABASES = (
     exchange.FILE_NAME,
     sun_service.FILE_NAME,
     connector_outbox.FILE_NAME,
+    _mail_book.FILE_NAME,
+    typed_book.FILE_NAME,
 )
-FILES = (*_DATABASES, table_cache.FILE_NAME)
-KEYS = (PLACE_KEY, HOME_KEY)
+FILES = (*_DATABASES, table_cache.FILE_NAME, desk_keys.FILE_NAME)
+KEYS = {key.name: key for key in (PLACE_KEY, HOME_KEY)}
 _STEPS = {
     book.FILE_NAME: book.STEPS,
     register.FILE_NAME: register.STEPS,
     home_lists.FILE_NAME: home_lists.STEPS,
+    typed_book.FILE_NAME: typed_book.STEPS,
 }
 _OLDER: Mapping[str, Callable[[sqlite3.Connection], str]] = {
     book.FILE_NAME: book.make_older,
     register.FILE_NAME: register.make_older,
     home_lists.FILE_NAME: home_lists.make_older,
+    typed_book.FILE_NAME: typed_book.make_older,
 }
 _CHUNK_BYTES = 1 << 20
+_PLACE = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
 
 @dataclass(frozen=True)
 class Copies:
-    """The files of a place in one folder, with what `about.json` says of them."""
+    """The files of a place in one folder, with what `about.json` says of them; all by their paths in `data_dir`."""
 
     files: Mapping[str, Path]
     digests: Mapping[str, str]
     key_marks: Mapping[str, str]
-    seeds: Mapping[str, bytes] = field(repr=False)  # by the key file's name
+    seeds: Mapping[str, bytes] = field(repr=False)  # of its keys
 
 
 def take(data_dir: Path, folder: Path) -> Copies:
     """Copies what there is of a place into `folder`; nothing where there are no badges. Raises BackupError."""
-    seeds = {key.name: key.load(data_dir) for key in KEYS if (data_dir / key.name).exists()}
+    seeds = {name: _load(data_dir, name) for name in _there(data_dir, KEYS)}
     files = {}
-    for name in FILES:
-        if not (data_dir / name).exists():
-            continue
+    for name in _there(data_dir, FILES):
         files[name] = folder / name
-        if name in _DATABASES:
+        files[name].parent.mkdir(parents=True, exist_ok=True)
+        if files[name].name in _DATABASES:
             _copy(data_dir / name, files[name])
         else:
             shutil.copyfile(data_dir / name, files[name])
@@ -85,10 +100,34 @@ def mark_of(seed: bytes) -> str:
 
 def wanted_keys(marks: Mapping[str, str], data_dir: Path) -> list[str]:
     """The key files of the backup's place that are not here. Raises BackupError when another place's are."""
-    for key in KEYS:
-        if key.name in marks and (data_dir / key.name).exists() and mark_of(key.load(data_dir)) != marks[key.name]:
-            raise BackupError(f"{data_dir / key.name}: is not the {key.what} of this backup's place; move it away")
-    return [key.name for key in KEYS if key.name in marks and not (data_dir / key.name).exists()]
+    _refuse_strange(marks, KEYS)
+    there = [name for name in marks if (data_dir / name).exists()]
+    for name in there:
+        if mark_of(_load(data_dir, name)) != marks[name]:
+            what = KEYS[Path(name).name].what
+            raise BackupError(f"{data_dir / name}: is not the {what} of this backup's place; move it away")
+    return [name for name in marks if name not in there]
+
+
+def _there(data_dir: Path, names: Iterable[str]) -> list[str]:
+    """Those files of the place, and of the guest places in its care, that there are."""
+    guests = sorted(path.relative_to(data_dir).as_posix() for path in data_dir.glob(f"{guest_places.FOLDER}/*"))
+    found = [*names, *(f"{guest}/{name}" for guest in guests for name in names)]
+    return [name for name in found if (data_dir / name).exists()]
+
+
+def _load(data_dir: Path, name: str) -> bytes:
+    path = data_dir / name
+    return KEYS[path.name].load(path.parent)
+
+
+def _refuse_strange(paths: Iterable[str], names: Collection[str]) -> None:
+    """A path in a backup leads nowhere but to a place's file in a place's folder. Raises BackupError."""
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        head, _, guest = folder.partition("/")
+        if name not in names or (folder and (head != guest_places.FOLDER or not _PLACE.fullmatch(guest))):
+            raise BackupError(f"a file named {path[:80]!r} is in the backup; it is of a newer Balise, or spoilt")
 
 
 @contextlib.contextmanager
@@ -97,14 +136,18 @@ def drafts(file: Path, archive: zipfile.ZipFile, digests: Mapping[str, str], dat
 
     Raises BackupError when one of them is not the one that was written.
     """
+    _refuse_strange(digests, FILES)
     made = Drafts({}, [])
     try:
-        for name in (name for name in FILES if name in digests):
+        for name in digests:
             draft = made.files[name] = data_dir / f"{name}.restored"
+            draft.parent.mkdir(parents=True, exist_ok=True)
             _extract(file, archive, name, digests[name], draft)
-        if digests:
-            made.files[home_lists.FILE_NAME] = data_dir / f"{home_lists.FILE_NAME}.restored"
-            made.notes.extend(filter(None, map(_make_older, made.files, made.files.values())))
+        for registered in [name for name in digests if Path(name).name == register.FILE_NAME]:
+            made_lists = (Path(registered).parent / home_lists.FILE_NAME).as_posix()
+            made.files[made_lists] = data_dir / f"{made_lists}.restored"  # numbers may have been given since
+        told = dict.fromkeys(_make_older(Path(name).name, draft) for name, draft in made.files.items())
+        made.notes.extend(filter(None, told))
         yield made
     finally:
         for draft in made.files.values():

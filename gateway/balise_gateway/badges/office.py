@@ -159,6 +159,7 @@ class Office:
 
     async def _look(self, sending: Sending) -> None:
         """Says what is written down, and shows what is true between two cards."""
+        self.works.forgetting.look(self._now_utc_s())
         while True:
             self._told.clear()
             self._say()

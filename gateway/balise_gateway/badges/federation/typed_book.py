@@ -5,6 +5,7 @@ was said or cancelled, and that times older than the place keeps them are gone. 
 what is not there yet is told by `unsaid`.
 """
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from balise_gateway.badges.database import open_database, transaction
 
 FILE_NAME = "typed.db"
 NOT, WANTED, SAID = 0, 1, 2  # whether a visit was cancelled: no; yes, not said yet; yes
-_STEPS = (
+STEPS = (
     """
     CREATE TABLE note (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE visit (
@@ -23,6 +24,7 @@ _STEPS = (
     CREATE INDEX visit_by_time ON visit (utc_s);
     """,
 )
+SPARE_TAPS = 1 << 20  # as many may have come since a backup
 _COLUMNS = "tap, utc_s, unsure_s, home, who, member, client, said, cancelled"
 
 
@@ -45,7 +47,7 @@ class TypedBook:
     """The file, open. Numbers begin above `first_tap`: they are those of this gateway, and no other place has them."""
 
     def __init__(self, folder: Path, first_tap: int) -> None:
-        self._db = open_database(folder / FILE_NAME, _STEPS)
+        self._db = open_database(folder / FILE_NAME, STEPS)
         self._first_tap = first_tap
 
     def close(self) -> None:
@@ -54,8 +56,9 @@ class TypedBook:
     def write(self, visit: Typed) -> int:
         """Writes it under the next number, whatever it says; returns the number. Raises BadgeError."""
         with transaction(self._db) as db:
-            row = db.execute("SELECT value FROM note WHERE name = 'next_tap'").fetchone()
-            tap = (row[0] if row else self._first_tap) + 1
+            notes = dict(db.execute("SELECT name, value FROM note").fetchall())
+            tap = notes.get("next_tap", self._first_tap) + notes.get("left out", 0) + 1
+            db.execute("DELETE FROM note WHERE name = 'left out'")
             db.execute("INSERT OR REPLACE INTO note VALUES ('next_tap', ?)", (tap,))
             told = (visit.utc_s, visit.unsure_s, visit.home, visit.who, visit.member, visit.client)
             db.execute("INSERT INTO visit VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0)", (tap, *told))
@@ -94,3 +97,9 @@ class TypedBook:
     def _found(self, where: str, values: Sequence[object]) -> list[Typed]:
         rows = self._db.execute(f"SELECT {_COLUMNS} FROM visit WHERE {where}", tuple(values))
         return [Typed(*row) for row in rows]
+
+
+def make_older(db: sqlite3.Connection) -> str:
+    """A copy from a backup: numbers that came after it are left out."""
+    db.execute("INSERT OR REPLACE INTO note VALUES ('left out', ?)", (SPARE_TAPS,))
+    return ""

@@ -16,7 +16,9 @@ from balise_gateway.badges import copies
 from balise_gateway.badges.cards import keys
 from balise_gateway.badges.cards.keys import HOME_KEY, PLACE_KEY
 from balise_gateway.badges.desk.book import Book, Tap
+from balise_gateway.badges.federation import desk_keys
 from balise_gateway.badges.federation.sequence import own_visits
+from balise_gateway.badges.federation.typed_book import Typed, TypedBook
 from balise_gateway.badges.register import Member, Register
 from balise_gateway.errors import BackupError, GatewayError
 from balise_gateway.journal import Journal
@@ -189,6 +191,36 @@ def test_a_tap_without_a_time_is_not_said_a_second_time_in_another_way(tmp_path:
     after.open()
     assert [tap.tap for tap in after.unsaid()] == [2]  # the same bytes again are harmless
     after.close()
+
+
+def test_guest_places_come_back_with_their_keys_and_without_a_number_twice(tmp_path: Path) -> None:
+    folder, guest = tmp_path / "data", "places/guest.example"
+    folder.mkdir()
+    desk_keys.give(folder, "guest.example", "")
+    made = keys.load_or_make(folder / guest)
+    Register(folder / guest, made.uid_token).open()
+    used = TypedBook(folder / guest, 1 << 40)
+    visit = Typed(0, 1_530_000_000, 1, HERE, b"w" * 16)
+    assert used.write(visit) == (1 << 40) + 1
+    new, unused_before = older(folder), older(folder)
+    assert (new / "desks.json").read_bytes() == (folder / "desks.json").read_bytes()
+    assert keys.load(new / guest).signer.public_key == made.signer.public_key
+    after = TypedBook(new / guest, 1 << 40)
+    assert [after.write(visit), after.write(visit)] == [(1 << 40) + n + (1 << 20) for n in (2, 3)]
+    (unused_before / guest / "typed.db").unlink()
+    TypedBook(unused_before / guest, 1 << 40).close()
+    assert TypedBook(older(unused_before) / guest, 1 << 40).write(visit) == (1 << 40) + (1 << 20) + 1
+
+
+@pytest.mark.parametrize("path", ["../evil.db", "places/../badges.db", "places/a/b/badges.db", "/etc/badges.db", "x"])
+def test_a_backup_that_names_files_elsewhere_is_refused(path: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.writestr(path, b"x")
+        made = copies.drafts(tmp_path / "b.zip", archive, {path: "00"}, tmp_path / "data")
+        with pytest.raises(BackupError, match="spoilt"), made:
+            pass
+    with pytest.raises(BackupError, match="spoilt"):
+        copies.wanted_keys({path: "00"}, tmp_path)
 
 
 def test_keys_leave_encrypted_only_and_come_back_as_they_were(tmp_path: Path) -> None:
