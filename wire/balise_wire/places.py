@@ -60,6 +60,10 @@ class PlaceKeys:
         """What we call a guest whose home has not said a pseudonym yet."""
         return _mac(self._host_key, token)[:WHO_BYTES]
 
+    def tag(self, card: bytes) -> str:
+        """What stands for a card in programs of this place: always the same, and of no use elsewhere."""
+        return _mac(self._host_key, b"tag\0" + card)[:TOKEN_BYTES].hex()
+
     def uid_token(self, uid: bytes) -> bytes:
         """What stands for the UID of a card of ours."""
         return uid_token(self.scan_key, uid)

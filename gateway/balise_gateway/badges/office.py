@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from balise_gateway import plugins
+from balise_gateway.badges import connector_runner, daily
 from balise_gateway.badges import outputs as output_kinds
 from balise_gateway.badges import readers as reader_kinds
-from balise_gateway.badges.connectors import Balance
+from balise_gateway.badges.connector_runner import Runner
+from balise_gateway.badges.connectors import Tapped
+from balise_gateway.badges.daily import Daily
 from balise_gateway.badges.desk import backlog
 from balise_gateway.badges.desk.days import days_of
 from balise_gateway.badges.desk.desk import Desk, Verdict
@@ -57,7 +60,11 @@ class Office:
         self._clock, self._journal, self._transport = clock, journal, transport
         self.data_dir = config.gateway.data_dir
         self._visit_logs = [log for log, grant in config.grants.items() if grant.visits]
-        self.records = Records(config.badge, config.gateway.data_dir, self._now_utc_s, self._balance)
+        made = connector_runner.built(config.connectors, transport)
+        self.runner = Runner(made, self.data_dir, clock, self._members)
+        self._has_connectors = bool(made)
+        self.wants_usage = any("usage" in each.wants for each in made.values())
+        self.records = Records(config.badge, self.data_dir, self._now_utc_s, self.runner.balance_of)
         self.readers: list[Reader] = [plugins.load(reader_kinds, s.kind).Reader(s) for s in config.readers]
         self.front = Front([plugins.load(output_kinds, s.kind).Output(s) for s in config.outputs])
         self.verdicts: list[Verdict] = []  # the newest ones, for the status
@@ -69,6 +76,7 @@ class Office:
         """Opens the place's files; harmless when they are open. Raises BadgeError or KeyFileError."""
         if self._works is None:
             self.records.open()
+            self.runner.open()
             self._works = _Works(self, self._clock, self._journal, self._zone, self._transport)
 
     async def run(self, sending: Sending) -> None:
@@ -81,6 +89,9 @@ class Office:
             group.create_task(_repeat(works.rounds.once, self.settings.ask_s))
             group.create_task(_repeat(works.guest_rounds.once, self.settings.ask_s))
             group.create_task(_repeat(works.sun_asker.once, SUN_S))
+            group.create_task(_repeat(works.daily.look, daily.LOOK_S))
+            if self._has_connectors:
+                group.create_task(self._tell_connectors())
 
     @property
     def works(self) -> "_Works":
@@ -94,8 +105,15 @@ class Office:
         verdict = self.works.desk.take(seen)
         self.front.tell(verdict.showing, asyncio.get_running_loop().time())
         self.verdicts = [*self.verdicts[-MOST_VERDICTS:], verdict]
+        self.runner.tapped(self._tapped(seen, verdict))
         self._told.set()
         return verdict
+
+    def _tapped(self, seen: Seen, verdict: Verdict) -> Tapped:
+        """A tap for the place's own software: the card under a pseudonym that only this gateway can make."""
+        tag = self.records.keys.tag(verdict.card)
+        showing, tap = verdict.showing, verdict.tap
+        return Tapped(tag, None if tap is None else tap.utc_s, seen.reader, showing.state, showing.direction)
 
     def wake(self) -> None:
         """Something was written down that should be said soon."""
@@ -137,6 +155,7 @@ class Office:
             "lists": self.records.lists.ages(now_s, stale_s),
             "away": {**self._works.sun_asker.away, **self._works.rounds.away},
             "visits_of_others": self.records.exchange.status(),
+            "connectors": self.runner.status(),
         }
 
     def _seen(self, reader: Reader, seen: Seen) -> None:
@@ -154,8 +173,14 @@ class Office:
         utc_ms = known_utc_ms(self._clock)
         return None if utc_ms is None else utc_ms // _MS_PER_S
 
-    def _balance(self, member: str) -> Balance | None:
-        return None
+    def _members(self) -> list[str]:
+        return [member.id for member in self.records.register.members() if member.ended_day is None]
+
+    async def _tell_connectors(self) -> None:
+        try:
+            await self.runner.run()
+        finally:
+            await self.runner.close()
 
     async def _look(self, sending: Sending) -> None:
         """Says what is written down, and shows what is true between two cards."""
@@ -204,6 +229,8 @@ class _Works:
         loop_s = asyncio.get_running_loop().time
         asks = (settings.place, records.keys.signer, records.table, records.book, self.sayer.upgrade)
         self.sun_asker = sun_service.SunAsker(*asks, transport)
+        tell = office.runner.usage if office.wants_usage else None
+        self.daily = Daily(records, office.data_dir, tell)
         self.guests = Guests(office.data_dir, days, clock, records.table)
         self.guest_rounds = GuestRounds(records.cache, self.guests, records.now_utc_s, transport)
         kept = (records.book, records.exchange, settings.keep_taps_days)

@@ -8,7 +8,7 @@ tap and no grade gets in, that a month that is drawn up again replaces itself, a
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from balise_gateway.badges.billing.agreement import Agreement
@@ -18,6 +18,7 @@ from balise_gateway.badges.database import open_database, transaction
 
 FILE_NAME = "billing.db"
 KEEP_YEARS = 10
+FORGOTTEN_DAYS = 90  # how long a place may keep times at most
 _STEPS = (
     """CREATE TABLE line (agreement TEXT NOT NULL, period TEXT NOT NULL, host TEXT NOT NULL, home TEXT NOT NULL,
         who TEXT NOT NULL, day TEXT NOT NULL, half_days INTEGER NOT NULL, flags TEXT NOT NULL, client TEXT NOT NULL,
@@ -60,7 +61,15 @@ class Lines:
         self._db.close()
 
     def keep(self, sessions: Iterable[Session], agreement: Agreement, today: date) -> int:
-        """Keeps the billed sessions of a bill instead of the ones of the same months; tells how many."""
+        """Keeps the billed sessions of a bill instead of the ones of the same months; tells how many.
+
+        A month whose visits are being forgotten already keeps the lines that it has: fewer would come of it now.
+        """
+        whole_from = today - timedelta(days=FORGOTTEN_DAYS)
+        held = {line.period for line in self.all()}
+        sessions = [
+            each for each in sessions if f"{each.day:%Y-%m}" not in held or each.day.replace(day=1) > whole_from
+        ]
         billed = [session for session in sessions if is_billed(session, agreement)]
         months = {f"{session.day:%Y-%m}" for session in billed}
         with transaction(self._db) as db:

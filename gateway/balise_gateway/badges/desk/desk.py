@@ -6,7 +6,7 @@ green; and that no UID, number or name goes further than here. Leaves the signed
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from balise_gateway.badges.cards.recognise import Claim
 from balise_gateway.badges.desk import rules
@@ -35,6 +35,7 @@ class Verdict:
     tap: Tap | None
     bearer: Bearer | None
     took_ms: float
+    card: bytes = field(default=b"", repr=False)  # its number, or else its UID: stays in memory
 
 
 class Desk:
@@ -71,8 +72,8 @@ class Desk:
             self.refused += 1
             event("tap not kept", why=error)
             showing = showing if bearer is None else rules.not_kept(showing)
-            return Verdict(showing, None, bearer, _since_ms(began_s))
-        return Verdict(showing, replace(tap, tap=number), bearer, _since_ms(began_s))
+            return Verdict(showing, None, bearer, _since_ms(began_s), _card(claim))
+        return Verdict(showing, replace(tap, tap=number), bearer, _since_ms(began_s), _card(claim))
 
     def _find(self, claim: Claim, utc_s: int | None) -> Bearer | Reason:
         if utc_s is None:
@@ -120,6 +121,10 @@ class Desk:
     def _sun_of(self, seen: Seen, claim: Claim, bearer: Bearer | None) -> str:
         """A SUN message that only the card's home can verify."""
         return "" if bearer is None or claim.sun is None else seen.uri
+
+
+def _card(claim: Claim) -> bytes:
+    return claim.number.encode() or claim.uid
 
 
 def _since_ms(began_s: float) -> float:

@@ -1,0 +1,82 @@
+"""Once a day: half-days for the place's own software, and billing lines while the visits are still there."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+from balise_gateway.badges.billing.lines import Lines
+from balise_gateway.badges.connectors import Usage
+from balise_gateway.badges.daily import Daily
+from gateway.badges.places import PlaceAt, places
+from gateway.support import until
+
+HERE, THERE = "coroutine.example", "mappemonde.example"
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+
+
+async def a_day_there(here: PlaceAt, there: PlaceAt) -> None:
+    """A member of `here` spends five hours at `there`, and `here` has heard of it."""
+    number = here.member("zacharie", client="MEL")
+    here.office.records.home_lists.look_again()
+    await there.office.works.rounds.once()
+    there.show(number, home=HERE)
+    there.clock.now_ms += 5 * HOUR_MS
+    there.show(number, home=HERE)
+    await until(lambda: here.office.records.exchange.status()["envelopes"] and len(visits(here)) == 2)
+
+
+def visits(place: PlaceAt) -> list[bytes]:
+    return [cose for cose in place.office.records.exchange.envelopes() if b"who" in cose]
+
+
+def test_the_homes_software_is_told_of_half_days_elsewhere_once_the_day_is_over(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with places(tmp_path, HERE, THERE) as made:
+            here, there = made.values()
+            await a_day_there(here, there)
+            told: list[Usage] = []
+            daily = Daily(here.office.records, here.folder, told.append)
+            await daily.look()
+            assert told == []  # the day is not over
+            here.clock.now_ms += DAY_MS
+            await daily.look()
+            (usage,) = told
+            assert (usage.member, usage.client, usage.host, usage.day) == ("zacharie", "MEL", THERE, "2018-12-09")
+            assert usage.half_days == 1
+            await daily.look()
+            assert len(told) == 1  # once a day
+
+    asyncio.run(scene())
+
+
+def test_the_host_tells_nobody_who_its_guests_are(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with places(tmp_path, HERE, THERE) as made:
+            here, there = made.values()
+            await a_day_there(here, there)
+            told: list[Usage] = []
+            there.clock.now_ms += DAY_MS
+            await Daily(there.office.records, there.folder, told.append).look()
+            assert told == []
+
+    asyncio.run(scene())
+
+
+def test_lines_are_kept_without_anybody_drawing_up_a_bill_and_outlive_the_visits(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with places(tmp_path, HERE, THERE) as made:
+            here, there = made.values()
+            await a_day_there(here, there)
+            daily = Daily(here.office.records, here.folder, None)
+            for days in (1, 20, 15):  # in December, in December, in January when nothing comes any more
+                here.clock.now_ms += days * DAY_MS
+                await daily.look()
+            with contextlib.closing(Lines(here.folder)) as lines:
+                (line,) = lines.all()
+                assert (line.home, line.host, line.half_days, line.client) == (HERE, THERE, 1, "MEL")
+            here.office.records.exchange.forget(here.clock.utc_ms() // 1_000 + 90 * 86_400, 90)
+            assert visits(here) == []
+            with contextlib.closing(Lines(here.folder)) as lines:
+                assert lines.all() == [line]
+
+    asyncio.run(scene())
