@@ -66,11 +66,8 @@ class Lines:
         A month whose visits are being forgotten already keeps the lines that it has: fewer would come of it now.
         """
         whole_from = today - timedelta(days=FORGOTTEN_DAYS)
-        held = {line.period for line in self.all()}
-        sessions = [
-            each for each in sessions if f"{each.day:%Y-%m}" not in held or each.day.replace(day=1) > whole_from
-        ]
-        billed = [session for session in sessions if is_billed(session, agreement)]
+        done = {line.period for line in self.all() if date.fromisoformat(f"{line.period}-01") <= whole_from}
+        billed = [each for each in sessions if is_billed(each, agreement) and f"{each.day:%Y-%m}" not in done]
         months = {f"{session.day:%Y-%m}" for session in billed}
         with transaction(self._db) as db:
             db.executemany("DELETE FROM line WHERE agreement = ? AND period = ?", [(agreement.id, m) for m in months])
