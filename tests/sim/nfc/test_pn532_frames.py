@@ -52,3 +52,14 @@ def test_noise_on_the_line_is_survived(noise: bytes) -> None:
     chip.take(noise, chip.baud)
     chip.cut_power()
     assert len(chip.take(bytes(10) + command(2, b""), chip.baud)) == 2
+
+
+def test_an_ack_that_is_seen_when_the_host_has_changed_its_speed_counts_and_other_bytes_do_not() -> None:
+    """A pseudo-terminal tells the speed of the moment in which bytes are read; see pn532_tty.py."""
+    chip = Pn532(Field(), Faults())
+    chip.take(bytes(10) + command(0x10, b"\x07"), chip.baud)
+    assert chip.take(command(2, b""), 921_600) == []
+    assert chip.take(frames.ACK, 460_800) == []
+    assert chip.baud == 115_200
+    assert len(chip.take(frames.ACK + command(2, b""), 921_600)) == 2
+    assert chip.baud == 921_600
