@@ -5,6 +5,7 @@ Promises that é, à, ç, «, » and their kin are drawn in both cases. Pillow's
 what is written where to `_layout.py`.
 """
 
+import importlib
 import math
 import unicodedata
 from collections.abc import Callable
@@ -51,15 +52,25 @@ Source = Callable[[int, bool], Letters]  # size in dots, bold
 def found() -> Source:
     """DejaVu, or else what Pillow brings."""
     try:
-        from PIL import ImageFont
+        importlib.import_module("PIL.ImageFont")
     except ImportError as error:
         raise MissingExtra("a display", "pillow", "badge") from error
-    try:
-        ImageFont.truetype(FILES[False], 10)
-        ImageFont.truetype(FILES[True], 10)
-    except OSError:
+    if files() is None:
         return brought()
     return lru_cache(maxsize=None)(_dejavu)
+
+
+def files() -> tuple[str, str] | None:
+    """Where DejaVu's plain and bold letters lie; None when this machine has none, or no Pillow to find them."""
+    try:
+        from PIL import ImageFont
+    except ImportError:
+        return None
+    try:
+        plain, bold = (ImageFont.truetype(FILES[is_bold], 10) for is_bold in (False, True))
+    except OSError:
+        return None
+    return str(plain.path), str(bold.path)
 
 
 def brought() -> Source:
