@@ -4,14 +4,18 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
+from zoneinfo import ZoneInfo
 
 import typer
 
 from balise_gateway.badges.cards import keys
 from balise_gateway.badges.federation.files import replace_file
+from balise_gateway.badges.federation.home_lists import HomeLists
 from balise_gateway.badges.federation.lists import CardLists
 from balise_gateway.badges.federation.table_cache import TableCache
 from balise_gateway.badges.federation.table_toml import places_of, toml_of
+from balise_gateway.badges.register import Register
+from balise_gateway.badges.register.listing import ForLists
 from balise_gateway.badges.settings import BadgeSettings
 from balise_gateway.config import Config
 from balise_gateway.errors import GatewayError, PaperError
@@ -134,6 +138,31 @@ def import_lists(
             except PaperError as error:
                 fail(f"{file.name}: {error}", FAILED)
             typer.echo(f"{file.name}: {'taken' if new else 'held already'}")
+
+
+@lists_app.command("write")
+def write_lists(
+    folder: Annotated[Path, typer.Argument(help="Where the files go, such as a stick.")],
+    config: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Writes this home's whole lists, one sealed file for each host of the table."""
+    loaded, badge = of_place(config)
+    data_dir, now_s = loaded.gateway.data_dir, int(time.time())
+    cache = TableCache(data_dir, badge.table_key)
+    if cache.load() is None:
+        fail(cache.error, FAILED)
+    try:
+        own = keys.load(data_dir)
+        with Register(data_dir, own.uid_token) as register:
+            listed = ForLists(register, lambda: now_s // DAY_S)
+            made = HomeLists(data_dir, badge.place, own, listed, lambda: cache.table)
+            for host in made.hosts():
+                file = folder / f"{badge.place}--{host}.list"
+                replace_file(file, made.message(host, 0, now_s, ZoneInfo(loaded.gateway.time_zone)))
+                typer.echo(f"{file}")
+            made.close()
+    except GatewayError as error:
+        fail(str(error), FAILED)
 
 
 @lists_app.command("show")

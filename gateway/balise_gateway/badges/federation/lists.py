@@ -176,14 +176,19 @@ class CardLists:
         if not tokens:
             return None
         pairs = [value for pair in tokens.items() for value in pair]
-        wanted = f"(home, token) IN (VALUES {', '.join(['(?, ?)'] * len(tokens))})"
-        rows = self._db.execute(f"SELECT home, token, year, who, credit, client FROM card WHERE {wanted}", pairs)
+        wanted = f"WITH wanted (home, token) AS (VALUES {', '.join(['(?, ?)'] * len(tokens))})"
+        rows = self._db.execute(
+            f"{wanted} SELECT home, token, year, who, credit, client FROM wanted CROSS JOIN card USING (home, token)",
+            pairs,
+        )
         cards = rows.fetchall()
         if cards:
             home, token, _, _, credit, client = max(cards, key=lambda row: (row[0], row[2]))
             whos = {year: who for other, _, year, who, _, _ in cards if other == home}
             return Found(home, token, whos, credit, client or "", "", self.list_utc_s(home) or 0)
-        gone = self._db.execute(f"SELECT home, token, reason FROM gone WHERE {wanted}", pairs).fetchone()
+        gone = self._db.execute(
+            f"{wanted} SELECT home, token, reason FROM wanted CROSS JOIN gone USING (home, token)", pairs
+        ).fetchone()
         if gone is None:
             return None
         home, token, reason = gone

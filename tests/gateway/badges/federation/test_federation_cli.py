@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 
 from balise_gateway.badges.cards import keys
 from balise_gateway.badges.federation.home_lists import Card, HomeLists
+from balise_gateway.badges.federation.lists import CardLists
 from balise_gateway.badges.federation.table_cache import TableCache
+from balise_gateway.badges.register import Member, Register
 from balise_tools.badge import app
 from balise_wire.envelope import Signer
 from balise_wire.places import sign_table
@@ -108,6 +110,31 @@ def test_a_list_is_brought_on_a_stick_and_its_age_shown(tmp_path: Path) -> None:
     code, said = run("lists", "import", tmp_path / "t.cose", "-c", here)
     assert code == 1
     assert "malformed" in said
+
+
+def test_lists_are_written_for_every_host_and_read_there(tmp_path: Path) -> None:
+    cards = []
+    for name in (HOME, "host.example"):
+        cards.append(run("place", "card", "-c", config(tmp_path / name, name))[1])
+    (tmp_path / "places.toml").write_text("\n".join(cards), encoding="utf-8")
+    words = ("table", "make", tmp_path / "places.toml", "--key", tmp_path / "fed.key", "--out", tmp_path / "t.cose")
+    key = run(*words)[1].rpartition(" = ")[2].strip()
+    for name in (HOME, "host.example"):
+        run("table", "import", tmp_path / "t.cose", "-c", config(tmp_path / name, name, key))
+    data = tmp_path / HOME / "data"
+    with Register(data, keys.load(data).uid_token) as register:
+        register.put_member(Member("anne"))
+        register.issue("0000000000", "anne", 20_000)
+    stick = tmp_path / f"{HOME}--host.example.list"
+    assert run("lists", "write", tmp_path, "-c", tmp_path / HOME / "gateway.toml") == (0, f"{stick}\n")
+    there = tmp_path / "host.example" / "gateway.toml"
+    assert run("lists", "import", stick, "-c", there) == (0, f"{stick.name}: taken\n")
+    assert run("lists", "show", "-c", there) == (0, f"{HOME}: list 1000, 0 hours old\n")
+    host = tmp_path / "host.example" / "data"
+    places = TableCache(host, bytes.fromhex(key))
+    places.load()
+    lists = CardLists(host, "host.example", keys.load(host), lambda: places.table)
+    assert lists.by_number(HOME, "0000000000") is not None
 
 
 def test_a_gateway_without_badges_is_told_what_to_add(tmp_path: Path) -> None:

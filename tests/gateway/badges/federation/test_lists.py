@@ -224,6 +224,22 @@ def test_an_old_list_is_called_stale_and_a_home_without_one_too(tmp_path: Path) 
     assert told[HOME] == (DAY_S + 1, True)
 
 
+def test_a_question_is_a_look_into_an_index_and_not_a_walk_through_all_cards(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE, *(Card(f"{at:010}", f"m{at}") for at in range(100, 3_100)))
+    pair.sync(NOW_S)
+    steps = [0]
+
+    def count() -> int:
+        steps[0] += 1
+        return 0
+
+    pair.host._db.set_progress_handler(count, 1)  # one call for each step of SQLite's own machine
+    assert pair.host.by_uid(UID) is not None
+    assert pair.host.by_uid(bytes(7)) is None
+    assert pair.host.by_any_number(ONE.number) is not None
+    assert 0 < steps[0] < 1_000
+
+
 def test_the_file_is_its_owners_and_holds_no_uid(tmp_path: Path) -> None:
     pair = Pair(tmp_path, ONE)
     pair.sync(NOW_S)
