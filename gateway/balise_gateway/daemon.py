@@ -6,6 +6,7 @@ so the same object runs on virtual time. Leaves every job to its own module.
 """
 
 import asyncio
+import contextlib
 import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ from balise_gateway.badges.office import Office
 from balise_gateway.clock import Clock, GuidedClock, known_utc_ms
 from balise_gateway.config import Config
 from balise_gateway.delivery.uplink import Uplink, freight_of
-from balise_gateway.errors import ConfigError, JournalError, JournalUnavailable
+from balise_gateway.errors import BadgeError, ConfigError, JournalError, JournalUnavailable, KeyFileError
 from balise_gateway.grants.desk import standings_of
 from balise_gateway.grants.gate import Gate
 from balise_gateway.hubs import HubSettings
@@ -111,19 +112,25 @@ class Gateway:
         if not before.intake.commit():
             raise JournalUnavailable(f"nothing is changed while commits fail: {before.intake.state.error}")
         parts = _Parts(config, self._clock, self._edge, Before(old, before))
-        _make_ready(parts, self._clock)
+        with contextlib.ExitStack() as undo:
+            if parts.office is not None and parts.office is not before.office:
+                undo.callback(parts.office.close)
+                _opened(parts.office, config.file)
+            _make_ready(parts, self._clock)
+            undo.pop_all()
         parts.intake.state = before.intake.state
         before.intake.abandon()
         had, self.ingests = self.ingests, self._ingests_of(config)
         self._config, self._parts = config, parts  # from here on frames are judged by the new one
         gone = [each for each in (*had, *before.uplinks) if each not in self.ingests and each not in parts.uplinks]
-        await crew.stop(before.closer, before.office, *gone, *before.earlier_uplinks)
-        if before.office is not None:
-            before.office.close()
-        if _page_of(old) != _page_of(config):
+        moved = parts.office is not before.office
+        await crew.stop(before.closer, *gone, *before.earlier_uplinks, *([before.office] if moved else []))
+        if moved and before.office is not None:
+            before.office.close()  # only now: what its readers saw until they ended is in its book
+        if moved or _page_of(old) != _page_of(config):
             await crew.stop(PAGE)
             self._start_page(crew, parts)
-        self._start(crew, parts, kept=(*had, *before.uplinks))
+        self._start(crew, parts, kept=(*had, *before.uplinks, before.office))
         return changes(old, config)
 
     @property
@@ -208,6 +215,8 @@ class Gateway:
             try:
                 _make_ready(parts, self._clock)
                 parts.intake.state.error = None
+                if parts.office is not None:
+                    parts.office.open_or_tell()
                 return True
             except JournalError as error:
                 parts.intake.state.error = str(error)
@@ -235,8 +244,16 @@ class Gateway:
                 crew.start(uplink, uplink.run())
         for earlier in parts.earlier_uplinks:
             crew.start(earlier, earlier.run())
-        if parts.office is not None:
-            crew.start(parts.office, parts.office.run(functools.partial(_is_sending, parts)))
+        if parts.office is not None and parts.office not in kept:
+            crew.start(parts.office, parts.office.run(self._is_sending))
+
+    def _is_sending(self) -> bool:
+        """Whether all hubs that get visits answer."""
+        parts = self._parts
+        if parts is None:
+            return False
+        grants = [(each, parts.standings[each.settings.log].grant) for each in parts.uplinks]
+        return all(each.state.error is None for each, grant in grants if grant is not None and grant.visits)
 
     def _clock_state(self) -> Mapping[str, object]:
         utc_ms = known_utc_ms(self._clock)
@@ -282,7 +299,10 @@ class _Parts:
         meters = functools.partial(Meter, self.link, self.journal, clock, self.zone)
         earlier = (self.standings, clock, edge.transport, edge.dice, meters)
         self.earlier_uplinks = [uplink for each in self.retired for uplink in each.uplinks(config, *earlier)]
-        self.office = None if config.badge is None else Office(config, clock, self.journal, edge.transport)
+        had = before.parts.office if before else None
+        self.office: Office | None = had if had is not None and had.obeys(config) else None
+        if config.badge is not None and self.office is None:
+            self.office = Office(config, clock, self.journal, edge.transport, had)
         self.uplinks: list[Uplink] = []
         for settings in config.hubs:
             running = before.uplink(config, settings) if before else None
@@ -320,10 +340,15 @@ def _make_ready(parts: _Parts, clock: Clock) -> None:
         logs.ensure(db, parts.all_logs)
         spans.fill(db)
     parts.standings.note_given(clock.utc_ms())
-    if parts.office is not None:
-        parts.office.open()
     for each in parts.retired:
         each.open(parts.standings)
+
+
+def _opened(office: Office, file: str) -> None:
+    try:
+        office.open()
+    except (BadgeError, KeyFileError) as error:
+        raise ConfigError(f"{file}: badge: {error}") from error
 
 
 def _page_of(config: Config) -> object:
@@ -363,12 +388,6 @@ def _bounds(config: Config) -> Bounds:
     kept, badge = config.gateway, config.badge
     taps_days = None if badge is None else badge.keep_taps_days
     return Bounds(kept.max_journal_bytes, kept.keep_days, kept.keep_sent_days, taps_days)
-
-
-def _is_sending(parts: _Parts) -> bool:
-    """Whether all hubs that get visits answer."""
-    granted = [each for each in parts.uplinks if (grant := parts.standings[each.settings.log].grant) and grant.visits]
-    return all(uplink.state.error is None for uplink in granted)
 
 
 async def _real_listen(factory: Any, host: str, port: int, **options: Any) -> asyncio.Server:

@@ -6,6 +6,7 @@ and that `close` leaves doors and screens in their safe state. Leaves every job 
 """
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -32,9 +33,10 @@ from balise_gateway.badges.front import Front
 from balise_gateway.badges.readers import Reader
 from balise_gateway.badges.records import Records
 from balise_gateway.badges.seen import Seen
+from balise_gateway.badges.showing import Showing
 from balise_gateway.clock import Clock, known_utc_ms
 from balise_gateway.config import Config
-from balise_gateway.errors import BadgeError, JournalError
+from balise_gateway.errors import BadgeError, JournalError, KeyFileError
 from balise_gateway.journal import Journal
 from balise_gateway.log import event
 
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 LOOK_S = 2.0  # how soon an unplugged reader, a new list or a backlog is on the screen
 QUIET_LOOK_S = 300.0  # the same where there is nothing to look at
+OPEN_AGAIN_S = 60.0  # how often files that could not be opened are tried again
 SUN_S = 300.0  # how often homes are asked about SUN messages, where any waits
 MOST_VERDICTS = 20
 REQUESTS_PER_MIN = 600  # of one address
@@ -51,20 +54,25 @@ Sending = Callable[[], bool]  # whether the hubs that get visits answer
 
 
 class Office:
-    """One place. `transport` is httpx's, for asking other places."""
+    """One place. `transport` is httpx's, for asking other places; `before` is the one whose run this one goes on."""
 
-    def __init__(self, config: Config, clock: Clock, journal: Journal, transport: Any = None) -> None:
+    def __init__(
+        self, config: Config, clock: Clock, journal: Journal, transport: Any = None, before: "Office | None" = None
+    ) -> None:
         if config.badge is None:
             raise BadgeError("this configuration has no section [badge]")
         self.settings, self._zone = config.badge, ZoneInfo(config.gateway.time_zone)
         self._clock, self._journal, self._transport = clock, journal, transport
         self.data_dir = config.gateway.data_dir
+        self._obeyed, self._problem = _obeyed(config), ""
         self._visit_logs = [log for log, grant in config.grants.items() if grant.visits]
         made = connector_runner.built(config.connectors, transport)
         self.runner = Runner(made, self.data_dir, clock, self._members)
         self._has_connectors = bool(made)
         self.wants_usage = any("usage" in each.wants for each in made.values())
         self.records = Records(config.badge, self.data_dir, self._now_utc_s, self.runner.balance_of)
+        if before is not None:
+            self.records.book.go_on_as(before.records.book)
         self.readers: list[Reader] = [plugins.load(reader_kinds, s.kind).Reader(s) for s in config.readers]
         self.front = Front([plugins.load(output_kinds, s.kind).Output(s) for s in config.outputs])
         self.verdicts: list[Verdict] = []  # the newest ones, for the status
@@ -73,15 +81,43 @@ class Office:
         self._look_s = LOOK_S if config.readers or config.outputs else QUIET_LOOK_S
 
     def open(self) -> None:
-        """Opens the place's files; harmless when they are open. Raises BadgeError or KeyFileError."""
-        if self._works is None:
+        """Opens the place's files, or none; harmless when they are open. Raises BadgeError or KeyFileError."""
+        if self._works is not None:
+            return
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.records.close)
             self.records.open()
             self.runner.open()
             self._works = _Works(self, self._clock, self._journal, self._zone, self._transport)
+            undo.pop_all()
+
+    def open_or_tell(self) -> bool:
+        """The same; what is wrong with the place's files stops no sensor, and is told."""
+        try:
+            self.open()
+        except (BadgeError, KeyFileError) as error:
+            self._problem = str(error)
+            event("badges cannot be used", why=error, retry_s=OPEN_AGAIN_S)
+            return False
+        self._problem = ""
+        return True
+
+    def obeys(self, config: Config) -> bool:
+        """Whether this configuration tells it nothing new."""
+        return self._obeyed == _obeyed(config)
 
     async def run(self, sending: Sending) -> None:
-        """Runs until cancelled; it and the journal are open."""
+        """Runs until cancelled; the journal is open. A place whose files cannot be opened is tried again."""
+        while self._works is None and not self.open_or_tell():
+            self.front.tell(Showing("unplugged"), asyncio.get_running_loop().time())
+            await asyncio.sleep(OPEN_AGAIN_S)
         works = self.works
+        try:
+            await self._run(works, sending)
+        finally:
+            await works.close()
+
+    async def _run(self, works: "_Works", sending: Sending) -> None:
         async with asyncio.TaskGroup() as group:
             for reader in self.readers:
                 group.create_task(reader.run(self._seen))
@@ -138,7 +174,7 @@ class Office:
     def status(self) -> dict[str, Any]:
         """For the status document: no card, no person."""
         if self._works is None:
-            return {"place": self.settings.place, "error": "the place's files are not open"}
+            return {"place": self.settings.place, "error": self._problem or "the place's files are not open"}
         took_ms = sorted(verdict.took_ms for verdict in self.verdicts)
         now_s, stale_s = self._now_utc_s(), self.settings.stale_list_days * _DAY_S
         return {
@@ -247,12 +283,27 @@ class _Works:
             ),
         ]
 
+    async def close(self) -> None:
+        """Lets go of connections to others; files stay open."""
+        await self.rounds.close()
+        await self.sun_asker.close()
+
     @functools.cached_property
     def app(self) -> Any:
         """For any ASGI server."""
         from starlette.applications import Starlette
 
         return Starlette(routes=self._routes)
+
+
+def _obeyed(config: Config) -> object:
+    """All that an office is made of; of the agreement also which version."""
+    badge = config.badge
+    agreement = badge.agreement if badge is not None else None
+    found = agreement.stat() if agreement is not None and agreement.exists() else None
+    version = None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
+    parts = (config.readers, config.outputs, config.connectors)
+    return badge, parts, dict(config.grants), config.gateway.time_zone, version
 
 
 async def _repeat(what: Callable[[], Awaitable[None]], every_s: float) -> None:

@@ -81,12 +81,18 @@ class Book:
         self.start, self._noted_utc_s = 0, -NOTE_S
 
     def open(self) -> None:
-        """Opens the file and counts one start more. Raises BadgeError."""
+        """Opens the file, and counts one start more when this run has none yet. Raises BadgeError."""
         if self._db is None:
             self._db = open_database(self._path, STEPS)
+            if self.start:
+                return
             with transaction(self.db):
                 self.start = self._note("starts") + 1
                 self._set("starts", self.start)
+
+    def go_on_as(self, before: "Book") -> None:
+        """This is still the same run of the gateway: its ticks go on, and so does its clock domain."""
+        self.start = before.start
 
     @property
     def db(self) -> sqlite3.Connection:
