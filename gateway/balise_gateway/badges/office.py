@@ -122,8 +122,8 @@ class Office:
             for reader in self.readers:
                 group.create_task(reader.run(self._seen))
             group.create_task(self._look(sending))
-            group.create_task(_repeat(works.rounds.once, self.settings.ask_s))
-            group.create_task(_repeat(works.guest_rounds.once, self.settings.ask_s))
+            group.create_task(works.rounds.run(self.settings.ask_s))
+            group.create_task(works.guest_rounds.run(self.settings.ask_s))
             group.create_task(_repeat(works.sun_asker.once, SUN_S))
             group.create_task(_repeat(works.daily.look, daily.LOOK_S))
             if self._has_connectors:

@@ -4,6 +4,7 @@ Promises that who does not answer holds up nobody else, that what is held stays,
 the whole list once. Leaves what is taken to `table_cache.py` and `lists.py`.
 """
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,6 +19,7 @@ from balise_gateway.errors import BadgeError, HubError, PaperError
 from balise_gateway.log import event
 
 TIMEOUT_S = 30.0
+RETRY_S = 60.0  # while somebody is away: after a power cut all places of a street start at once
 NOTHING_NEW = 204
 
 
@@ -35,6 +37,12 @@ class Rounds:
         self._settings, self._table, self._lists, self._now_utc_s = settings, table, lists, now_utc_s
         self._http = Http(transport, TIMEOUT_S, "places with badges")
         self.away: dict[str, str] = {}  # who did not answer, or not well, and what was said
+
+    async def run(self, every_s: float) -> None:
+        """Rounds until cancelled; sooner where somebody was away."""
+        while True:
+            await self.once()
+            await asyncio.sleep(min(every_s, RETRY_S) if self.away else every_s)
 
     async def once(self) -> None:
         """The table, then each list. Never raises for what others do."""
@@ -91,6 +99,13 @@ class GuestRounds:
     ) -> None:
         self._table, self._guests, self._now_utc_s, self._transport = table, guests, now_utc_s, transport
         self._rounds: dict[str, Rounds] = {}
+
+    async def run(self, every_s: float) -> None:
+        """Rounds until cancelled; sooner where somebody was away."""
+        while True:
+            await self.once()
+            away = any(each.away for each in self._rounds.values())
+            await asyncio.sleep(min(every_s, RETRY_S) if away else every_s)
 
     async def once(self) -> None:
         """Each place's lists. Never raises for what others do."""
