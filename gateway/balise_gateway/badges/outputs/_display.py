@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from balise_gateway.badges.outputs import _layout, _letters, _pins, _words
+from balise_gateway.badges.outputs import _layout, _letters, _pins
 from balise_gateway.badges.outputs._layout import Layout
 from balise_gateway.badges.outputs._screen import ScreenSettings
 from balise_gateway.badges.outputs._worker import Pause
@@ -40,9 +40,7 @@ class Display:
     def play(self, showing: Showing, pause: Pause) -> None:
         shown = None
         while True:
-            language = self._settings.language or "fr"
-            said = _words.said(showing, language, self._settings.zone)
-            said = _words.with_door(said, self._settings.door_text(language))
+            said = self._settings.said(showing, self._settings.language or "fr")
             if said != shown and self._letters is not None:
                 self._device.display(_layout.picture(said, self._layout, self._letters))
                 shown = said

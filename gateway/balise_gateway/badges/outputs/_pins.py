@@ -1,12 +1,16 @@
 """What all kinds with pins need of gpiozero: found when it is needed, and its errors by name."""
 
 import importlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from balise_gateway.badges.outputs._patterns import Rhythm
 from balise_gateway.badges.outputs._worker import Pause
-from balise_gateway.errors import MissingExtra
+from balise_gateway.errors import BadgeError, MissingExtra
+
+_FIRST = threading.Lock()
 
 
 def gpiozero(part: str) -> Any:
@@ -15,6 +19,21 @@ def gpiozero(part: str) -> Any:
         return importlib.import_module("gpiozero")
     except ImportError as error:
         raise MissingExtra(part, "gpiozero", "badge") from error
+
+
+@contextmanager
+def opening(part: str) -> Iterator[Any]:
+    """The library, for making pins: one thread at a time, since the first one looks for a way to them for all.
+
+    Raises BadgeError where this machine has no pins.
+    """
+    zero = gpiozero(part)
+    with _FIRST:
+        try:
+            yield zero
+        except zero.BadPinFactory as error:
+            tried = "on a Raspberry Pi: is lgpio installed, and the gateway's user in the group gpio?"
+            raise BadgeError(f"no GPIO pins can be used here; {tried} ({error})") from error
 
 
 def faults() -> tuple[type[Exception], ...]:

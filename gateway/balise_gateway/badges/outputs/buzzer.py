@@ -61,10 +61,10 @@ class _Buzzer:
         return not self._settings.sound or _hours.inside(self._settings.quiet, self._now())
 
     def open(self) -> None:
-        zero = _pins.gpiozero("a buzzer")
         self.faults = _pins.faults()
         told = self._settings
-        self._pin = zero.Buzzer(told.pin, active_high=told.active_high, pin_factory=self._factory)
+        with _pins.opening("a buzzer") as zero:
+            self._pin = zero.Buzzer(told.pin, active_high=told.active_high, pin_factory=self._factory)
 
     def play(self, showing: Showing, pause: Pause) -> None:
         rhythm = SOUNDS.get(showing.state)

@@ -100,13 +100,13 @@ class _Lock:
         self._until_s = self._ticks_s() + self._settings.open_s
 
     def open(self) -> None:
-        zero = _pins.gpiozero("a door")
         self.faults = _pins.faults()
         told = self._settings
         shut = not self._opens_with_power  # whether the relay has power while the door is shut
-        self._relay = zero.DigitalOutputDevice(
-            told.pin, active_high=told.active_high, initial_value=shut, pin_factory=self._factory
-        )
+        with _pins.opening("a door") as zero:
+            self._relay = zero.DigitalOutputDevice(
+                told.pin, active_high=told.active_high, initial_value=shut, pin_factory=self._factory
+            )
 
     def play(self, showing: Showing, pause: Pause) -> None:
         """Until a newer showing comes: the door looks after itself meanwhile."""

@@ -59,12 +59,12 @@ class _Lamp:
         self.faults: tuple[type[Exception], ...] = ()
 
     def open(self) -> None:
-        zero = _pins.gpiozero("lamps")
         self.faults = _pins.faults()
         told = self._settings
         third = {"blue": told.blue} if told.blue is not None else {"yellow": told.yellow}
-        for name, pin in {"red": told.red, "green": told.green, **third}.items():
-            self._lamps[name] = zero.LED(pin, active_high=told.active_high, pin_factory=self._factory)
+        with _pins.opening("lamps") as zero:
+            for name, pin in {"red": told.red, "green": told.green, **third}.items():
+                self._lamps[name] = zero.LED(pin, active_high=told.active_high, pin_factory=self._factory)
 
     def play(self, showing: Showing, pause: Pause) -> None:
         light = LIGHTS[showing.state]

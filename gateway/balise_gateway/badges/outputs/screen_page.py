@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from balise_gateway.badges.outputs import _page, _words
+from balise_gateway.badges.outputs import _page
 from balise_gateway.badges.outputs._screen import ScreenSettings
 from balise_gateway.badges.outputs._words import Language, Said
 from balise_gateway.badges.showing import Showing
@@ -98,8 +98,7 @@ class Output:
         return self._settings.language or "fr"
 
     def _said(self, language: Language) -> Said:
-        said = _words.said(self.showing, language, self._settings.zone)
-        return _words.with_door(said, self._settings.door_text(language))
+        return self._settings.said(self.showing, language)
 
     def _wake(self) -> None:
         """Readers may call `show` from their own threads."""

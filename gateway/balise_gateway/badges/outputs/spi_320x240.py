@@ -87,14 +87,14 @@ class _Gpio:
     OUT, LOW, HIGH = 0, 0, 1
 
     def __init__(self, factory: Any) -> None:
-        self._zero = _pins.gpiozero("a colour display")
         self._factory = factory
         self._pins: dict[int, Any] = {}
 
     def setup(self, pin: int, direction: int) -> None:
         """An output."""
         if pin not in self._pins:
-            self._pins[pin] = self._zero.DigitalOutputDevice(pin, pin_factory=self._factory)
+            with _pins.opening("a colour display") as zero:
+                self._pins[pin] = zero.DigitalOutputDevice(pin, pin_factory=self._factory)
 
     def output(self, pin: int, value: int) -> None:
         """High or low."""

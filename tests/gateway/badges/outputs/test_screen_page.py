@@ -160,6 +160,15 @@ def test_a_door_that_is_held_by_hand_is_told(tmp_path: Path) -> None:
         assert "Porte tenue" not in httpx.get(f"{where}/badge/screen").text
 
 
+def test_credit_can_be_kept_from_the_screen() -> None:
+    output = Output(settings(show_credit=False))
+    output.show(ACCEPTED)
+    with served(output) as where:
+        told = httpx.get(f"{where}/badge/screen").text
+    assert "Votre arrivée est notée" in told
+    assert "demi-journée" not in told
+
+
 def test_empty_keys_are_those_of_the_house(tmp_path: Path) -> None:
     told = toml(Path("data"), extra='[page]\n[badge]\nplace = "coroutine.example"\nlanguage = "en"\n')
     found = parse(told + '[[output]]\nkind = "screen_page"\n', tmp_path / "gateway.toml").outputs[0]
