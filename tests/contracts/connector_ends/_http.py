@@ -34,6 +34,10 @@ class HttpEnd(httpx.AsyncBaseTransport):
         """What the server answers to a request that reached it."""
         raise NotImplementedError
 
+    def changes(self, request: httpx.Request) -> bool:
+        """Whether this request changes something: then its answer is the one that can be lost."""
+        return request.method == "POST"
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.requests += 1
         body = await request.aread()
@@ -42,7 +46,7 @@ class HttpEnd(httpx.AsyncBaseTransport):
             raise httpx.ConnectError(f"refused: {request.url} {request.headers.raw!r}")
         if self.answer == "silence":
             await asyncio.get_running_loop().create_future()
-        if self.answer == "lost" and request.method == "POST":
+        if self.answer == "lost" and self.changes(request):
             self.take(request, body)
             raise httpx.ReadError("connection reset")
         echo = bytes(request.url.query) + repr(request.headers.raw).encode()  # the worst that a server could say

@@ -1,13 +1,13 @@
 """A site of Frappe with Dokos's booking credits, as far as its sources say: rights, submitting, one transaction each.
 
-Sources, read and not copied: frappe/api/v1.py, frappe/handler.py, frappe/exceptions.py, frappe/model/document.py;
-Dokos's doctypes Booking Credit, Booking Credit Usage, Booking Credit Ledger; docs.frappe.io/framework/user/en/api/rest.
+Sources, read and not copied: frappe/api/v1.py, client.py, handler.py, exceptions.py, model/document.py; Dokos's
+doctypes Booking Credit, Booking Credit Usage, Booking Credit Ledger; docs.frappe.io/framework/user/en/api/rest.
 """
 
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 import httpx
 
@@ -89,6 +89,9 @@ class End(HttpEnd):
     def taps(self) -> list[str]:
         return []
 
+    def changes(self, request: httpx.Request) -> bool:
+        return request.url.path.startswith("/api/resource/") or request.url.path.endswith("client.cancel")
+
     def take(self, request: httpx.Request, body: bytes) -> httpx.Response:
         before = json.dumps(self.documents)
         try:
@@ -109,26 +112,18 @@ class End(HttpEnd):
         )
         if user is None:
             raise No("AuthenticationError", "Invalid API key or token")
-        words = {name: texts[0] for name, texts in parse_qs(request.url.query.decode()).items()}
         given = json.loads(body) if body else {}
         if path.startswith("/api/method/"):
             return self._method(path.removeprefix("/api/method/"), user, given)
-        _, _, _, doctype, *name = path.split("/", 4)
-        if doctype == "Contact":
-            return self._contacts(words, name)
-        if doctype != dokos.USAGE:
-            raise No("DoesNotExistError", f"DocType {doctype} not found")
-        if request.method == "GET":
-            self._may("read")
-            return self._list(json.loads(words["filters"]), json.loads(words["fields"]))
-        assert request.method == "POST"
+        assert (request.method, path) == ("POST", f"/api/resource/{dokos.USAGE}")
         return self._insert(given)
 
     def _method(self, name: str, user: str, given: dict[str, Any]) -> Any:
         if name == "frappe.auth.get_logged_user":
             return user
-        if name == dokos.CANCEL:
-            return self._cancel(given["name"])
+        clients = {"get_list": self._get_list, "get": self._get, "cancel": self._cancel}
+        if name.startswith("frappe.client."):
+            return clients[name.rpartition(".")[2]](given)
         if name != dokos.GET_BALANCE:
             raise No("ValidationError", f"Failed to get method for command {name}")
         left = self.credits.get(given["customer"], 0.0)
@@ -137,13 +132,21 @@ class End(HttpEnd):
             self.form
         ]
 
-    def _contacts(self, words: dict[str, str], name: list[str]) -> Any:
+    def _get_list(self, given: dict[str, Any]) -> list[dict[str, Any]]:
+        assert given["limit_page_length"] == 0, "else twenty"
+        if given["doctype"] == "Contact":
+            self._may("contacts")
+            ((_, _, user),) = given["filters"]
+            return [{"name": f"contact of {user}"}] if user in CUSTOMERS else []
+        assert given["doctype"] == dokos.USAGE
+        self._may("read")
+        return self._list(given["filters"], given["fields"])
+
+    def _get(self, given: dict[str, Any]) -> dict[str, Any]:
+        assert given["doctype"] == "Contact"
         self._may("contacts")
-        if name:
-            customers = [c for user, c in CUSTOMERS.items() if f"contact of {user}" == name[0]]
-            return {"name": name[0], "links": [{"link_doctype": "Customer", "link_name": c} for c in customers]}
-        ((_, _, user),) = json.loads(words["filters"])
-        return [{"name": f"contact of {user}"}] if user in CUSTOMERS else []
+        customers = [customer for user, customer in CUSTOMERS.items() if f"contact of {user}" == given["name"]]
+        return {"name": given["name"], "links": [{"link_doctype": "Customer", "link_name": c} for c in customers]}
 
     def _may(self, what: str) -> None:
         if not any((role, what) in self.rights for role in self.roles):
@@ -199,8 +202,10 @@ class End(HttpEnd):
             raise No("ValidationError", "Please add some booking credits before making a deduction")
         self.credits[made["customer"]] = left - made["quantity"]
 
-    def _cancel(self, name: str) -> dict[str, Any]:
+    def _cancel(self, given: dict[str, Any]) -> dict[str, Any]:
         self._may("cancel")
+        assert given["doctype"] == dokos.USAGE
+        name = given["name"]
         found = self.documents.get(name)
         if found is None:
             raise No("DoesNotExistError", f"{dokos.USAGE} {name} not found")

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from balise_gateway.badges.connectors._web import Web, WebSettings, read_json
 from balise_gateway.delivery.http_hub import Answer
@@ -67,30 +67,30 @@ class Frappe:
 
     async def find(self, doctype: str, filters: Sequence[Sequence[str]], fields: Sequence[str]) -> Said:
         """All documents that these filters leave, as maps of these fields."""
-        words = {"filters": json.dumps(filters), "fields": json.dumps(fields), "limit_page_length": "0"}
-        return await self._ask("GET", f"{_path(doctype)}?{urlencode(words)}")
+        words = {"doctype": doctype, "filters": filters, "fields": fields, "limit_page_length": 0}
+        return await self.call("frappe.client.get_list", words)
 
     async def read(self, doctype: str, name: str) -> Said:
         """One document, with its tables."""
-        return await self._ask("GET", _path(doctype, name))
+        return await self.call("frappe.client.get", {"doctype": doctype, "name": name})
+
+    async def cancel(self, doctype: str, name: str) -> Said:
+        """Takes back a submitted document."""
+        return await self.call("frappe.client.cancel", {"doctype": doctype, "name": name})
 
     async def create(self, doctype: str, values: Mapping[str, object]) -> Said:
         """A new document; with `docstatus` 1 it is submitted in the same transaction, or not there at all."""
-        return await self._ask("POST", _path(doctype), values)
-
-    async def update(self, doctype: str, name: str, values: Mapping[str, object]) -> Said:
-        """Changes a document; `docstatus` 1 submits it."""
-        return await self._ask("PUT", _path(doctype, name), values)
+        return await self._ask(f"/api/resource/{quote(doctype)}", values)
 
     async def call(self, method: str, values: Mapping[str, object]) -> Said:
-        """A whitelisted function. By POST: what is in a body stands in no log of addresses."""
-        return await self._ask("POST", f"/api/method/{quote(method)}", values)
+        """A whitelisted function. Always by POST: what is in a body stands in no log of addresses."""
+        return await self._ask(f"/api/method/{quote(method)}", values)
 
     async def close(self) -> None:
         """Closes the connection; may be called twice."""
         await self._web.close()
 
-    async def _ask(self, method: str, path: str, values: Mapping[str, object] | None = None) -> Said:
+    async def _ask(self, path: str, values: Mapping[str, object]) -> Said:
         token = await self._web.secret()
         if ":" not in token or not token.isascii() or not token.isprintable() or " " in token:
             what = f"{self._settings.secret_file}: must be <API key>:<API secret>, as Frappe made them"
@@ -98,7 +98,7 @@ class Frappe:
         if token != self._checked:
             await self._refuse_administrator(token)
             self._checked = token
-        return await self._send(token, method, path, values)
+        return await self._send(token, "POST", path, values)
 
     async def _refuse_administrator(self, token: str) -> None:
         """A key that may do everything does not belong on a computer at the door."""
@@ -165,7 +165,3 @@ def _loaded(text: object) -> object:
 def _plain(markup: str) -> str:
     text = _TAGS.sub("", markup)
     return "".join(letter if letter.isprintable() else " " for letter in text).strip()[:MAX_TOLD_CHARS]
-
-
-def _path(doctype: str, name: str = "") -> str:
-    return f"/api/resource/{quote(doctype)}" + (f"/{quote(name, safe='')}" if name else "")

@@ -5,10 +5,10 @@ the same one; one request makes and submits it, so that nothing half done stays.
 amends it, as a person would; 0 half-days cancel it. What somebody has changed there by hand is refused, with what was
 found. Leaves to the site whether credit is enough: newer versions refuse a usage when nothing is left.
 
-Read in the sources of Dokos (doctypes Booking Credit Usage, Booking Credit, Booking Credit Ledger; a fork of ERPNext,
-2021 to 2023) and of Frappe (frappe/api/v1.py, frappe/exceptions.py). `get_balance` has answered in three forms so far:
-rows of {uom, balance}; such rows by item; a number, or numbers by credit type. All are read. Nothing here was tried on
-a running Dokos.
+Read in the sources of Dokos (doctypes Booking Credit, Booking Credit Usage, Booking Credit Ledger; a fork of ERPNext,
+2021 to 2023) and of Frappe (frappe/api/v1.py, client.py, exceptions.py). `get_balance` has answered in three forms so
+far: rows of {uom, balance}; such rows by item; a number, or numbers by credit type. All are read. Nothing here was
+tried on a running Dokos.
 
 The field for our key is the administrator's to add (gateway/BADGES.md): of type Data, unique, not copied. Its value is
 the first 16 bytes of the SHA-256 of the usage's key, "-", and the number of the amendment.
@@ -30,7 +30,6 @@ from balise_gateway.settings import Key
 
 USAGE = "Booking Credit Usage"
 GET_BALANCE = "erpnext.venue.doctype.booking_credit.booking_credit.get_balance"
-CANCEL = "frappe.client.cancel"
 DRAFT, SUBMITTED, CANCELLED = 0, 1, 2
 NOON = "12:00:00"  # of the site: the document wants a time, and nobody is told one
 _MOST = 1e9  # no number of credits is larger
@@ -181,7 +180,7 @@ class Connector:
         return is_number and is_theirs and row["docstatus"] == SUBMITTED
 
     async def _cancel(self, name: str) -> str:
-        said = await self._site.call(CANCEL, {"doctype": USAGE, "name": name})
+        said = await self._site.cancel(USAGE, name)
         return "" if said.is_yes else self._refusal(said)
 
     async def _create(self, usage: Usage, wanted: float, rows: list[dict[str, Any]]) -> Said:

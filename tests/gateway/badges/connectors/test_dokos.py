@@ -63,14 +63,24 @@ def test_a_usage_is_one_submitted_document_at_noon_with_our_key(site: End) -> No
     assert made["custom_balise_key"] == f"{dokos.mark_of(usage(7).key)}-1"
 
 
-def test_the_documented_request_is_what_goes_over_the_wire(site: End) -> None:
+def test_the_documented_requests_are_what_goes_over_the_wire(site: End) -> None:
     recorded(site, usage())
-    told = [(request.method, request.url.path) for request, _ in site.log]
-    resource = "/api/resource/Booking Credit Usage"
-    assert told == [("GET", "/api/method/frappe.auth.get_logged_user"), ("GET", resource), ("POST", resource)]
+    balance(site)
+    calls = [(request.method, request.url.path) for request, _ in site.log]
+    who, client = ("GET", "/api/method/frappe.auth.get_logged_user"), "/api/method/frappe.client."
+    assert calls == [
+        who,
+        ("POST", f"{client}get_list"),
+        ("POST", "/api/resource/Booking Credit Usage"),
+        who,
+        ("POST", f"{client}get_list"),
+        ("POST", f"{client}get"),
+        ("POST", f"/api/method/{dokos.GET_BALANCE}"),
+    ]
     for request, _ in site.log:
         assert request.headers["Authorization"].startswith("token b4115e00key:")
-        assert MEMBER not in str(request.url), "an address of a person in a log of addresses"
+        assert "%40" not in str(request.url), "an address of a person in a log of addresses"
+        assert "@" not in str(request.url)
 
 
 def test_a_later_figure_cancels_and_amends(site: End) -> None:
@@ -96,12 +106,13 @@ def test_a_slow_request_that_comes_through_after_the_look_up_is_not_doubled(site
     real, late = site.take, []
 
     def take(request: httpx.Request, body: bytes) -> httpx.Response:
-        if request.method == "POST" and not late:
+        if site.changes(request) and not late:
             late.append(real(request, body))
         return real(request, body)
 
     site.take = take  # type: ignore[method-assign]
     assert recorded(site, usage()) == {}
+    assert len(site.documents) == 1
     assert site.used(usage().key) == 1
     assert late[0].status_code == 200
 
@@ -164,6 +175,12 @@ def test_retry_after_is_handed_on(site: End) -> None:
     with pytest.raises(ConnectorError) as caught:
         recorded(site, usage())
     assert caught.value.retry_after_s == 17
+
+
+def test_a_redirect_is_called_one(site: End) -> None:
+    site.answer = "a redirect"
+    with pytest.raises(ConnectorError, match=r"erp\.example: a redirect; is this the program's own address"):
+        recorded(site, usage())
 
 
 def test_without_the_field_nothing_is_made_and_the_host_is_told_which(site: End) -> None:
