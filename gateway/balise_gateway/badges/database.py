@@ -16,12 +16,15 @@ APPLICATION_ID = 0x42414C42  # "BALB"
 _MODE = 0o600
 
 
-def open_database(path: Path, steps: Sequence[str]) -> sqlite3.Connection:
-    """The file, made or brought to the newest schema. Raises BadgeError with what to try."""
+def open_database(path: Path, steps: Sequence[str], *, any_thread: bool = False) -> sqlite3.Connection:
+    """The file, made or brought to the newest schema. Raises BadgeError with what to try.
+
+    With `any_thread` the caller sees to it that only one thread uses it at a time.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, _MODE))
-        db = sqlite3.connect(path, isolation_level=None)
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=not any_thread)
     except (OSError, sqlite3.Error) as error:
         raise BadgeError(f"{path}: cannot be opened ({error}); is the folder there, and yours?") from error
     try:

@@ -5,8 +5,10 @@ cannot be said as a change is said by a whole list. Next year's pseudonyms are i
 the end of January (visits that come late). Leaves the cards to the register, and the way to the host to others.
 """
 
+import asyncio
 import datetime
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +66,24 @@ class Register(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """Which list is wanted, when, and the years that are in it then."""
+
+    host: str
+    base: int
+    utc_s: int
+    years: list[int]
+
+
+@dataclass(frozen=True)
+class _Cards:
+    """The register at one moment."""
+
+    active: list[Card]
+    revoked: list[tuple[Card, int]]
+
+
 class HomeLists:
     """What this home tells its hosts. `table` gives the table as it is now."""
 
@@ -78,12 +98,14 @@ class HomeLists:
         cards_a_message: int = CARDS_A_MESSAGE,
     ) -> None:
         self._place, self._keys, self._register, self._table = place, keys, register, table
-        self._db = open_database(data_dir / FILE_NAME, STEPS)
+        self._db = open_database(data_dir / FILE_NAME, STEPS, any_thread=True)
+        self._lock = threading.Lock()
         self._cards_a_message = cards_a_message
         self._looked_s: dict[str, int] = {}
 
     def close(self) -> None:
-        self._db.close()
+        with self._lock:
+            self._db.close()
 
     def hosts(self) -> list[str]:
         """The places that get a list."""
@@ -95,14 +117,14 @@ class HomeLists:
 
         Raises PaperError when the table does not name this host.
         """
-        other = self._host(host)
-        pair_key = self._keys.pair_key(self._place, host, other.box)
-        self._look(host, pair_key, utc_s, zone)
-        number, whole_from, dated_s = self._head(host)
-        if base == number:
-            return b""
-        issued = base and base % STEP == 0 and whole_from <= base < number
-        return b"".join(self._sealed(host, base if issued else 0, pair_key, (number, dated_s)))
+        asked = _Asked(host, base, utc_s, years_at(utc_s, zone))
+        return self._made(asked, self._host(host).box, self._cards(asked))
+
+    async def message_beside(self, host: str, base: int, utc_s: int, zone: ZoneInfo) -> bytes:
+        """The same, made beside the loop: thousands of tokens and a seal must not hold up a card at the door."""
+        asked = _Asked(host, base, utc_s, years_at(utc_s, zone))
+        box, cards = self._host(host).box, self._cards(asked)  # the register belongs to the loop's thread
+        return await asyncio.to_thread(self._made, asked, box, cards)
 
     def look_again(self) -> None:
         """The register has changed: the next list says so, however soon it is asked for."""
@@ -115,18 +137,35 @@ class HomeLists:
             raise PaperError("unknown place", f"the table of places has no host {host[:80]!r}; bring its newest one")
         return found
 
-    def _look(self, host: str, pair_key: bytes, utc_s: int, zone: ZoneInfo) -> None:
+    def _cards(self, asked: "_Asked") -> "_Cards | None":
+        """The register as it is now; None where it was looked through a moment ago."""
+        if 0 <= asked.utc_s - self._looked_s.get(asked.host, -LOOK_S) < LOOK_S:
+            return None
+        return _Cards(list(self._register.active()), list(self._register.revoked()))
+
+    def _made(self, asked: "_Asked", box: bytes, cards: "_Cards | None") -> bytes:
+        pair_key = self._keys.pair_key(self._place, asked.host, box)
+        with self._lock:
+            if cards is not None:
+                self._look(asked, pair_key, cards)
+            number, whole_from, dated_s = self._head(asked.host)
+            if asked.base == number:
+                return b""
+            issued = asked.base and asked.base % STEP == 0 and whole_from <= asked.base < number
+            base = asked.base if issued else 0
+            return b"".join(self._sealed(asked.host, base, pair_key, (number, dated_s)))
+
+    def _look(self, asked: "_Asked", pair_key: bytes, cards: "_Cards") -> None:
         """Makes a new list when something has changed, or when the newest is old."""
-        if 0 <= utc_s - self._looked_s.get(host, -LOOK_S) < LOOK_S:
-            return
+        host, utc_s = asked.host, asked.utc_s
         number, whole_from, dated_s = self._head(host)
-        wanted = self._wanted(host, pair_key, years_at(utc_s, zone))
+        wanted = self._wanted(asked, pair_key, cards)
         held = self._held(host)
         changed = {key: said for key, said in wanted.items() if held.get(key) != said}
         dropped = held.keys() - wanted.keys()
         if changed or dropped or number == 0 or utc_s - dated_s >= REDATE_S:
             new = max(number, self._head(_FLOOR)[0]) + STEP
-            whole = number == 0 or any(_is_silent(key, wanted, utc_s, zone) for key in dropped)
+            whole = number == 0 or any(_is_silent(key, wanted, asked.years) for key in dropped)
             with transaction(self._db) as db:
                 _put(db, host, changed, new)
                 gone = [(host, *key) for key in dropped]
@@ -143,17 +182,17 @@ class HomeLists:
         rows = self._db.execute("SELECT token, year, who, credit, client, reason FROM said WHERE host = ?", (host,))
         return {(token, year): (who, credit, client, reason) for token, year, who, credit, client, reason in rows}
 
-    def _wanted(self, host: str, pair_key: bytes, years: list[int]) -> dict[tuple[bytes, int], Said]:
+    def _wanted(self, asked: "_Asked", pair_key: bytes, cards: "_Cards") -> dict[tuple[bytes, int], Said]:
         wanted: dict[tuple[bytes, int], Said] = {}
-        for card, reason in self._register.revoked():
+        for card, reason in cards.revoked:
             wanted |= {(token, _REVOKED): (None, None, None, reason) for token in _tokens(card, pair_key)}
         whos: dict[tuple[str, int], bytes] = {}
-        for card in self._register.active():
+        for card in cards.active:
             for token in _tokens(card, pair_key):
                 wanted.pop((token, _REVOKED), None)  # a UID that was given out again
-                for year in years:
+                for year in asked.years:
                     key = (card.member, year)
-                    who = whos.get(key) or whos.setdefault(key, self._keys.who(card.member, host, year))
+                    who = whos.get(key) or whos.setdefault(key, self._keys.who(card.member, asked.host, year))
                     wanted[(token, year)] = (who, card.credit, card.client or None, None)
         return wanted
 
@@ -198,12 +237,12 @@ def years_at(utc_s: int, zone: ZoneInfo) -> list[int]:
     return [*last, day.year, *following]
 
 
-def _is_silent(key: tuple[bytes, int], wanted: Mapping[tuple[bytes, int], Said], utc_s: int, zone: ZoneInfo) -> bool:
+def _is_silent(key: tuple[bytes, int], wanted: Mapping[tuple[bytes, int], Said], years: list[int]) -> bool:
     """Whether a host that gets changes only would never hear that this is gone."""
     token, year = key
     if year == _REVOKED:
-        return not any((token, each) in wanted for each in years_at(utc_s, zone))
-    return (token, _REVOKED) not in wanted and year >= years_at(utc_s, zone)[0]
+        return not any((token, each) in wanted for each in years)
+    return (token, _REVOKED) not in wanted and year >= years[0]
 
 
 def _put(db: sqlite3.Connection, host: str, changed: Mapping[tuple[bytes, int], Said], number: int) -> None:

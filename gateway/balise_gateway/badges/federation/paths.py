@@ -30,7 +30,7 @@ def list_routes(lists: HomeLists, now_utc_s: NowS, zone: ZoneInfo) -> "list[Rout
     from starlette.routing import Route
 
     async def told(request: "Request") -> "Response":
-        return _list(lists, request, now_utc_s(), zone)
+        return await _list(lists, request, now_utc_s(), zone)
 
     return [Route("/v1/lists/{host}", told)]
 
@@ -47,12 +47,12 @@ def guest_list_route(of: Callable[[str], HomeLists | None], now_utc_s: NowS, zon
             return refused(503, "not now", "this place's files cannot be used; try again later")
         if lists is None:
             return refused(404, "unknown place", "no guest place of this name here")
-        return _list(lists, request, now_utc_s(), zone)
+        return await _list(lists, request, now_utc_s(), zone)
 
     return Route("/v1/of/{home}/lists/{host}", told)
 
 
-def _list(lists: HomeLists, request: "Request", now_s: int | None, zone: ZoneInfo) -> "Response":
+async def _list(lists: HomeLists, request: "Request", now_s: int | None, zone: ZoneInfo) -> "Response":
     from starlette.responses import Response
 
     text = request.query_params.get("from", "0")
@@ -61,7 +61,7 @@ def _list(lists: HomeLists, request: "Request", now_s: int | None, zone: ZoneInf
     if now_s is None:
         return refused(503, "the clock is not known", "this place does not know the time yet; try again later")
     try:
-        data = lists.message(checked_host(request.path_params["host"]), int(text), now_s, zone)
+        data = await lists.message_beside(checked_host(request.path_params["host"]), int(text), now_s, zone)
     except PaperError as error:
         return refused(404 if error.reason == "unknown place" else 400, error.reason, str(error))
     return Response(data, 200 if data else 204, media_type=SEQUENCE)

@@ -1,5 +1,6 @@
 """Lists of cards, from a home's register to a host's answer, with real files and seals."""
 
+import asyncio
 import datetime
 from pathlib import Path
 
@@ -263,3 +264,18 @@ def test_hostile_bytes_are_refused_and_nothing_else_happens(
     assert pair.host.number_of(HOME) == 0
     pair.home.close()
     pair.host.close()
+
+
+def test_lists_that_are_asked_for_at_once_are_made_one_after_the_other(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, *(Card(f"{at:010}", f"m{at}") for at in range(200)))
+
+    async def asked() -> list[bytes]:
+        wanted = [(host, base) for host in (HOST, THIRD) for base in (0, 0, STEP)]
+        return await asyncio.gather(*(pair.home.message_beside(*each, NOW_S, PARIS) for each in wanted))
+
+    told = asyncio.run(asked())
+    assert pair.host.take(told[0], NOW_S)
+    assert not pair.host.take(told[1], NOW_S)
+    assert pair.host.by_number(HOME, "0000000199") is not None
+    numbers = {peek_list(data)[1:4] for data in told if data}
+    assert numbers == {(HOST, STEP, 0), (THIRD, STEP, 0)}
