@@ -41,7 +41,7 @@ def _machine(root: Path) -> Machine:
 def _take(steps: Iterable[Step], dry_run: bool) -> None:
     try:
         for step in steps:
-            typer.echo(step.says if not dry_run else f"would {step.says}")
+            typer.echo(f"by hand: {step.says}" if step.by_hand else f"would {step.says}" if dry_run else step.says)
             if not dry_run:
                 step.do()
     except PermissionError as error:

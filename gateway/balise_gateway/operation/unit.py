@@ -1,8 +1,13 @@
 """The gateway's systemd unit.
 
 Promises an exposure of at most 2.0 by `systemd-analyze security` (systemd 252; a test holds it): what is left is the
-network, which it is for, and serial ports and buses, which sensors hang on. Leaves where it goes to `install.py`.
+network, which it is for, and serial ports and buses, which sensors hang on. What badges need beside that is let in
+where they are configured, and only then: `devices.py`. Leaves where it goes to `install.py`.
 """
+
+from collections.abc import Collection
+
+from balise_gateway.operation.devices import SERIAL_GROUP, Need
 
 USER = "balise"
 NAME = "balise-gateway.service"
@@ -29,7 +34,7 @@ WatchdogSec=60
 TimeoutStopSec=30
 User={user}
 Group={user}
-SupplementaryGroups=dialout
+SupplementaryGroups={groups}
 StateDirectory=balise
 StateDirectoryMode=0700
 WorkingDirectory={state}
@@ -51,7 +56,7 @@ ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
 ProtectProc=invisible
-ProcSubset=pid
+ProcSubset={proc}
 ProtectSystem=strict
 ReadOnlyPaths={folder}
 RemoveIPC=yes
@@ -72,15 +77,27 @@ DeviceAllow=char-ttyAMA rw
 DeviceAllow=char-ttyS rw
 DeviceAllow=char-i2c rw
 DeviceAllow=char-spidev rw
-MemoryMax=256M
-TasksMax=64
+{devices}MemoryMax={memory_mib}M
+TasksMax={tasks}
 
 [Install]
 WantedBy=multi-user.target
 """
 
 
-def text(python: str) -> str:
-    """The unit for this Python, in which Balise is installed."""
-    config = f"{CONFIG_DIR}/gateway.toml"
-    return _UNIT.format(name=NAME, python=python, config=config, user=USER, state=STATE_DIR, folder=CONFIG_DIR)
+_MEMORY_MIB, _TASKS = 256, 64
+
+
+def text(python: str, need: Need = Need(), groups: Collection[str] | None = None) -> str:  # noqa: B008 - frozen
+    """The unit for this Python, in which Balise is installed, with what its configuration needs.
+
+    `groups`: those that the machine has; the unit would not start with one that it has not. None: all of them.
+    """
+    told = {"name": NAME, "python": python, "config": f"{CONFIG_DIR}/gateway.toml"}
+    told |= {"user": USER, "state": STATE_DIR, "folder": CONFIG_DIR, "proc": "all" if need.proc else "pid"}
+    has = [group for group in need.groups if groups is None or group in groups]
+    told["groups"] = " ".join((SERIAL_GROUP, *has))
+    more = [f"DeviceAllow={device}\n" for device in need.devices if f"DeviceAllow={device}\n" not in _UNIT]
+    return _UNIT.format(
+        **told, devices="".join(more), memory_mib=_MEMORY_MIB + need.memory_mib, tasks=_TASKS + need.tasks
+    )
