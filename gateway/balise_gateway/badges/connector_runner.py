@@ -7,7 +7,7 @@ lamp that goes on an hour later helps nobody. Leaves what is told to each kind, 
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +27,7 @@ ROUND_S = 3_600.0  # how often the balances of all members are asked, and a conn
 DAY_S = 86_400.0  # after which what was refused is told again
 FRESH_S = 600.0  # a balance younger than this is not asked again because its member taps
 TAP_S, MOST_TAPS = 30.0, 50
+ASK_S = 1.0  # between two balances: a program with a few hundred members has other things to do
 STRIKES = 3  # a member whose balance fails so often holds up the others no more
 Sleep = Callable[[float], Awaitable[object]]
 Work = Callable[[], Coroutine[Any, Any, None]]
@@ -81,7 +82,7 @@ class Runner:
         found = None
         for line in self._lines:
             if "balance" in line.connector.wants:
-                line.ask(member)
+                line.ask(member, first=True)
                 found = found or line.balances.get(member)
         return found
 
@@ -160,7 +161,7 @@ class _Line:
         self.broken = ""
         self._outbox, self._clock, self._sleep = outbox, clock, sleep
         self._usages, self._asking = _Patience(clock), _Patience(clock)
-        self._wanted: dict[str, None] = {}  # members whose balance is to be asked, in order
+        self._wanted: OrderedDict[str, None] = OrderedDict()  # members whose balance is to be asked, in order
         self._asked_ms: dict[str, int] = {}
         self._strikes: Counter[str] = Counter()
         self._taps: deque[tuple[Tapped, int]] = deque()
@@ -188,13 +189,15 @@ class _Line:
         self._taps.append((tap, self._clock.boot_ms()))
         self._tap_came.set()
 
-    def ask(self, member: str) -> None:
-        """Asks for this member's balance soon, unless that was done just now."""
+    def ask(self, member: str, *, first: bool = False) -> None:
+        """Asks for this member's balance soon, or before all others, unless that was done just now."""
         if "balance" not in self.connector.wants:
             return
         before_ms = self._asked_ms.get(member)
         if before_ms is None or self._clock.boot_ms() - before_ms >= FRESH_S * 1000:
             self._wanted[member] = None
+            if first:
+                self._wanted.move_to_end(member, last=False)
             self.wake.set()
 
     def status(self) -> dict[str, object]:
@@ -264,6 +267,10 @@ class _Line:
                 self.balances.pop(member, None)
             else:
                 self.balances[member] = balance
+            if self._wanted:
+                await self._sleep(ASK_S)
+            if self.wake.is_set():
+                return  # usages first, and whoever taps now
 
     async def _asked(self, member: str) -> Balance | None:
         """One who cannot be asked goes to the end, and after `STRIKES` waits for the next tap or round."""

@@ -117,7 +117,7 @@ def test_what_is_refused_is_kept_counted_by_its_reason_and_told_again_each_day(s
     for number in (1, 2):
         scene.runner.usage(usage(number))
     scene.runner.usage(usage(3, member=NOBODY))
-    scene.pass_time(1)
+    scene.pass_time(5)
     assert scene.line()["refused"] == {"ValidationError": 2, "LinkValidationError": 1}
     asked = scene.site.requests
     scene.pass_time(20 * HOUR_S)
@@ -202,6 +202,24 @@ def test_the_balances_of_all_members_are_asked_each_hour(scene: Scene) -> None:
     found = scene.runner.balance_of(OTHER)
     assert found is not None
     assert found.half_days == 4
+
+
+def test_many_members_are_asked_one_by_one_and_whoever_taps_before_them(scene: Scene) -> None:
+    scene.pass_time(1)
+    for number in range(300):
+        scene.runner.balance_of(f"member-{number}@coroutine.example")
+    scene.pass_time(10)
+    assert scene.site.requests < 15
+    scene.site.credit(MEMBER, 6)
+    scene.runner.balance_of(MEMBER)
+    scene.runner.usage(usage(1))
+    scene.pass_time(2)
+    assert scene.site.used(usage(1).key) == 1
+    found = scene.runner.balance_of(MEMBER)
+    assert found is not None
+    before = scene.site.requests
+    scene.pass_time(310)
+    assert scene.site.requests > before + 280, "and all the others in the end"
 
 
 def test_a_recorded_usage_brings_the_new_balance(scene: Scene) -> None:
