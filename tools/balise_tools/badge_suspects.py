@@ -18,7 +18,6 @@ from balise_gateway.badges.federation.table_cache import TableCache
 from balise_gateway.badges.register import Register
 from balise_gateway.config import Config
 from balise_gateway.errors import GatewayError
-from balise_gateway.journal.file import FILE_NAME as JOURNAL_FILE
 from balise_gateway.keys import load_or_make as gateway_signer
 from balise_tools.badge_federation import fail, of_place
 from balise_tools.gateway_config import DEFAULT_CONFIG, FAILED, ConfigFile
@@ -60,9 +59,8 @@ def _inputs(loaded: Config) -> Inputs:
     data_dir, badge = loaded.gateway.data_dir, loaded.badge
     table = TableCache(data_dir, badge.table_key if badge else None).load()
     inputs = Inputs(Trust.of([gateway_signer(data_dir).public_key], table))
-    if (data_dir / JOURNAL_FILE).exists():
-        for envelope in own_visits(data_dir):
-            inputs.add_envelope(envelope)
+    for envelope in own_visits(data_dir):
+        inputs.add_envelope(envelope)
     if (data_dir / FILE_NAME).exists():
         exchange = Exchange(data_dir, lambda: table)
         try:

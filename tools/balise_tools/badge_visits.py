@@ -8,7 +8,6 @@ import typer
 from balise_gateway.badges.federation.exchange import FILE_NAME, Exchange
 from balise_gateway.badges.federation.sequence import chosen, own_visits
 from balise_gateway.errors import GatewayError
-from balise_gateway.journal.file import FILE_NAME as JOURNAL_FILE
 from balise_tools.badge_federation import fail, of_place
 from balise_tools.gateway_config import CONFIG_ERROR, DEFAULT_CONFIG, FAILED, ConfigFile
 
@@ -27,8 +26,7 @@ def visits(
     """Prints the envelopes of visits, its own and those of partners, as a CBOR sequence: redirect it into a file."""
     data_dir = of_place(config)[0].gateway.data_dir
     try:
-        own = list(own_visits(data_dir)) if (data_dir / JOURNAL_FILE).exists() else []
-        found = list(chosen([*own, *_partners(config)], host, period))
+        found = list(chosen([*own_visits(data_dir), *_partners(config)], host, period))
     except ValueError:
         fail(f"period {period!r}: write it as 2026-03", CONFIG_ERROR)
     except GatewayError as error:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from balise_gateway.journal import open_to_read, tables
+from balise_gateway.journal.file import FILE_NAME
+from balise_gateway.operation.rotation import RETIRED
 from balise_wire.envelope import read_envelope
 from balise_wire.items import Anchor, Visit, VisitMapping
 from balise_wire.readings import Readings
@@ -17,8 +19,14 @@ DAY_S = 86_400
 
 
 def own_visits(data_dir: Path) -> Iterator[bytes]:
-    """The envelopes of visits in the home log of this gateway's journal. Raises JournalError."""
-    db = open_to_read(data_dir)
+    """The envelopes of visits in the home log of this gateway, those of earlier keys first. Raises JournalError."""
+    for journal in (*sorted((data_dir / RETIRED).glob(f"*/{FILE_NAME}")), data_dir / FILE_NAME):
+        if journal.exists():
+            yield from _of_journal(journal.parent)
+
+
+def _of_journal(folder: Path) -> Iterator[bytes]:
+    db = open_to_read(folder)
     for row in tables.ENVELOPE.read(db, "log = ? ORDER BY seq", (tables.HOME_LOG,)):
         items = read_envelope(row[5]).items
         explains = all(isinstance(item, Anchor) for item in items)

@@ -10,6 +10,7 @@ from balise_gateway.journal import Journal
 from balise_gateway.journal.tables import HOME_LOG
 from balise_gateway.logbook import logs
 from balise_gateway.logbook.closing import Closer
+from balise_gateway.operation import rotation
 from balise_tools.badge import app
 from balise_wire.envelope import split_sequence, verify_envelope
 from balise_wire.items import Item, Loss, Visit
@@ -65,6 +66,16 @@ def test_own_visits_and_those_of_partners_come_in_one_sequence(tmp_path: Path) -
     assert (HOME, 2) not in printed("--period", "2026-05", folder=tmp_path)[1]
     assert printed("--period", "2026-07", folder=tmp_path) == (0, [(HOME, 2)])
     assert printed("--period", "July", folder=tmp_path)[0] == 2
+
+
+def test_visits_that_an_earlier_key_of_this_gateway_signed_are_among_them(tmp_path: Path) -> None:
+    config(tmp_path)
+    journal(tmp_path / "data", visit(HOME, 1))
+    key = tmp_path / "data" / "signing.key"
+    key.write_bytes(bytes([30]) * 32)  # that of HOME, as in places.py
+    key.chmod(0o600)
+    rotation.rotate(tmp_path / "data", bytes([99]) * 32, NOW_S * 1_000)
+    assert printed(folder=tmp_path) == (0, [(HOME, 1)])
 
 
 def test_a_gateway_that_has_seen_nobody_prints_nothing(tmp_path: Path) -> None:
