@@ -45,6 +45,7 @@ from balise_wire.items import Loss
 FORMAT, FORMAT_WITH_PLACE = 1, 2  # an older Balise must not restore a place without its files
 SPARE_NUMBERS = 1 << 20  # left out where nobody knows how many were given after the backup
 MIN_PASSPHRASE_CHARS = 8
+NOTE_NAME = "backups.json"
 _ABOUT, _PEM = "about.json", ".pem"
 _CHUNK_BYTES = 1 << 20
 _PEM_BYTES = 4096
@@ -109,6 +110,29 @@ def write(data_dir: Path, file: Path, made_utc_ms: int | None, passphrase: str |
     except OSError as error:
         raise BackupError(f"{file}: cannot be written ({error.strerror}); is there room, and may you write?") from error
     return about
+
+
+def note(data_dir: Path, about: About) -> None:
+    """Writes down beside the journal when there was a backup, and when one with keys. Raises OSError."""
+    path = data_dir / NOTE_NAME
+    with_key_ms = about.made_utc_ms if about.with_key else _noted(path).get("with_key_utc_ms")
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps({"utc_ms": about.made_utc_ms, "with_key_utc_ms": with_key_ms}), encoding="utf-8")
+    os.replace(draft, path)
+
+
+def last_with_key_ms(data_dir: Path) -> int | None:
+    """When a backup with keys was made here; None when none was, or nobody knew the time. Raises BackupError."""
+    try:
+        found = _noted(data_dir / NOTE_NAME).get("with_key_utc_ms")
+    except (OSError, ValueError) as error:
+        raise BackupError(f"{data_dir / NOTE_NAME}: cannot be read ({error}); make a backup") from error
+    return found if isinstance(found, int) else None
+
+
+def _noted(path: Path) -> dict[str, Any]:
+    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return told if isinstance(told, dict) else {}
 
 
 def read_about(file: Path) -> About:

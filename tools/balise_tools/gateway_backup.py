@@ -26,6 +26,10 @@ def make(
         made = backup.write(loaded.gateway.data_dir, file, known_utc_ms(clock), passphrase)
     except (BackupError, JournalError, KeyFileError) as error:
         fail(str(error), FAILED)
+    try:
+        backup.note(loaded.gateway.data_dir, made)
+    except (OSError, ValueError) as error:
+        typer.echo(f"{file}: is whole; that it was made could not be noted for the doctor ({error})", err=True)
     place = f" and the place's {', '.join(made.files)}" if made.files else ""
     names = ", ".join((keys.FILE_NAME, *made.key_marks))
     key = f"with {names}" if made.with_key else f"without {names}: keep a copy of that elsewhere"

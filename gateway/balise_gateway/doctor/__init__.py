@@ -3,6 +3,8 @@
 A check is a module with one function, `look(patient)`, which yields findings: what it saw, in French and in English,
 and what to try unless all is well. It changes nothing, waits for nothing longer than `PATIENCE_S`, and never raises for
 what it finds. The suite is tests/gateway/test_doctor.py: each check sees a thing that is whole, and the same broken.
+Checks of badges have names that begin with `badge_` and say nothing where there are none; theirs is
+tests/gateway/badges/operation/test_doctor_of_a_place.py.
 """
 
 import ssl
