@@ -67,7 +67,7 @@ def test_a_kind_has_the_methods_of_the_contract_and_none_of_its_own(kind: str) -
     for name in WORDS:
         theirs = inspect.signature(getattr(module.Connector, name))
         assert list(theirs.parameters) == list(inspect.signature(getattr(Connector, name)).parameters)
-    assert list(inspect.signature(module.Connector).parameters)[:2] == ["settings", "transport"]
+    assert list(inspect.signature(module.Connector).parameters)[:3] == ["settings", "transport", "clock"]
     assert module.Connector.wants <= {"balance", "usage", "tap"}
     assert module.Connector.wants
 
@@ -89,8 +89,8 @@ def test_every_key_stands_in_the_guide(kind: str) -> None:
     common = {key.name for key in keys_of(ConnectorSettings)}
     for key in keys_of(plugins.load(connectors, kind).Settings):
         where = text if key.name in common else part
-        default = key.default or "needed"
-        assert f"| `{key.name}` | {key.type} | {default} |" in where, f"{kind}: {key.name} | {key.type} | {default}"
+        row = f"| `{key.name}` | {key.type} | {key.default or 'needed'} | {key.doc} |"
+        assert row in where, f"{kind}: missing or stale: {row}"
 
 
 @pytest.mark.parametrize("kind", KINDS)

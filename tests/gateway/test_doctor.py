@@ -135,6 +135,34 @@ def hub_away(patient: Patient) -> Patient:
     return dataclasses.replace(patient, status=status)
 
 
+def _connected(patient: Patient) -> Patient:
+    secret = patient.root / "dokos.key"
+    secret.write_text("key:secret\n", encoding="utf-8")
+    secret.chmod(0o600)
+    text = patient.config_path.read_text(encoding="utf-8")
+    text += '[badge]\nplace = "here.example"\n[[connector]]\nkind = "dokos"\nurl = "https://erp.example"\n'
+    return with_text(patient, f'{text}secret_file = "{secret}"\ncredit_type = "Demi-journée"\n')
+
+
+def open_secret(patient: Patient) -> Patient:
+    made = _connected(patient)
+    (patient.root / "dokos.key").chmod(0o644)
+    return made
+
+
+def _with_connector(patient: Patient, **told: object) -> Patient:
+    status = {"badge": {"connectors": [{"name": "dokos", "state": "up", "waiting": 7, "refused": {}} | told]}}
+    return dataclasses.replace(_connected(patient), status=status)
+
+
+def program_away(patient: Patient) -> Patient:
+    return _with_connector(patient, state="https://erp.example: no connection")
+
+
+def usages_refused(patient: Patient) -> Patient:
+    return _with_connector(patient, refused={"ValidationError": 3})
+
+
 BROKEN: list[tuple[str, Callable[[Patient], Patient], str, str]] = [
     ("clock", no_clock, "fail", "timedatectl"),
     ("clock", no_rtc, "warn", "DS3231"),
@@ -149,6 +177,9 @@ BROKEN: list[tuple[str, Callable[[Patient], Patient], str, str]] = [
     ("machine", shared_name, "warn", "hostnamectl"),
     ("machine", no_updates, "warn", "unattended-upgrades"),
     ("hubs", hub_away, "fail", "nothing is lost"),
+    ("connectors", open_secret, "fail", "chmod 600"),
+    ("connectors", program_away, "fail", "7 usages wait, nothing is lost"),
+    ("connectors", usages_refused, "warn", "3 usages refused: ValidationError"),
 ]
 
 
@@ -174,6 +205,11 @@ def test_a_check_finds_what_is_broken_and_says_what_to_try(
         assert finding.advice is not None
         assert finding.what.fr
         assert finding.advice.fr != finding.advice.en
+
+
+def test_a_connector_that_lacks_nothing_is_ready(whole: Patient) -> None:
+    (finding,) = look("connectors", _with_connector(whole))
+    assert (finding.state, finding.what.en) == ("ok", "dokos: ready")
 
 
 def test_every_check_is_broken_here() -> None:

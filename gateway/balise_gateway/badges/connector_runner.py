@@ -33,13 +33,15 @@ Sleep = Callable[[float], Awaitable[object]]
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
-def built(settings: Sequence[ConnectorSettings], transport: Any = None) -> dict[str, Connector]:
+def built(
+    settings: Sequence[ConnectorSettings], transport: Any = None, clock: Clock | None = None
+) -> dict[str, Connector]:
     """A connector for each section of the configuration, by its label. Raises ConfigError."""
     found: dict[str, Connector] = {}
     for section in settings:
         if section.label in found:
             raise ConfigError(f"connector: two are called '{section.label}'; give each a name of its own")
-        found[section.label] = plugins.load(kinds, section.kind).Connector(section, transport)
+        found[section.label] = plugins.load(kinds, section.kind).Connector(section, transport, clock)
     return found
 
 

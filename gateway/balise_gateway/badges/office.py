@@ -66,7 +66,7 @@ class Office:
         self.data_dir = config.gateway.data_dir
         self._obeyed, self._problem = _obeyed(config), ""
         self._visit_logs = [log for log, grant in config.grants.items() if grant.visits]
-        made = connector_runner.built(config.connectors, transport)
+        made = connector_runner.built(config.connectors, transport, clock)
         self.runner = Runner(made, self.data_dir, clock, self._members)
         self._has_connectors = bool(made)
         self.wants_usage = any("usage" in each.wants for each in made.values())

@@ -4,9 +4,9 @@ The contract `Connector`.
 
 A kind is a module with two names: `Settings`, a frozen dataclass of its configuration keys that inherits
 `ConnectorSettings` (a secret is never a key: it stands in a file of its own, mode 0600, that a key names), and
-`Connector`, made with `Connector(settings, transport)` where `transport` is httpx's, or None. A connector knows its
-home's members only; it never sees a UID, and of visits elsewhere it sees days and half-days, not times.
-What is told when, and what waits, is `../connector_runner.py`'s.
+`Connector`, made with `Connector(settings, transport, clock)` where `transport` is httpx's, or None, and `clock` the
+gateway's, or None for the system's. A connector knows its home's members only; it never sees a UID, and of visits
+elsewhere it sees days and half-days, not times. What is told when, and what waits, is `../connector_runner.py`'s.
 """
 
 from collections.abc import Sequence

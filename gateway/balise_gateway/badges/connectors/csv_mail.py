@@ -69,8 +69,6 @@ class Settings(ServerSettings):
             return (
                 f"sender, recipients: {', '.join(map(repr, bad)) or 'none given'}; must be such as desk@place.example"
             )
-        if not self.folder.is_absolute():
-            return f"folder = {str(self.folder)!r}: must be an absolute path"
         if not self.place.isprintable():
             return "place: must be one line of text"
         try:

@@ -23,6 +23,7 @@ from typing import Annotated, Any, Literal, get_args
 from balise_gateway.badges.connectors import Balance, ConnectorSettings, Tapped, Usage, Want
 from balise_gateway.badges.connectors._secret import read_secret
 from balise_gateway.badges.showing import State
+from balise_gateway.clock import Clock
 from balise_gateway.delivery.mqtt_hub import Broker, LoginSettings, Message
 from balise_gateway.delivery.row_parts import topic_word
 from balise_gateway.errors import ConnectorError, HubAway, HubError
@@ -66,7 +67,9 @@ class Connector:
 
     wants: frozenset[Want] = frozenset({"tap"})
 
-    def __init__(self, settings: Settings, transport: Any, announced_s: float = ANNOUNCED_S) -> None:
+    def __init__(
+        self, settings: Settings, transport: Any, clock: Clock | None = None, announced_s: float = ANNOUNCED_S
+    ) -> None:
         self._settings, self._announced_s = settings, announced_s
         self._client_id = f"balise-tags-{secrets.token_hex(4)}"
         self._broker: Broker | None = None

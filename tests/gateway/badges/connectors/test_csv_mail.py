@@ -242,7 +242,6 @@ def test_a_password_that_was_changed_needs_no_restart(there: End, tmp_path: Path
         ({"sender": "nobody"}, "'nobody'"),
         ({"recipients": ("a@b.example\nBcc: c@d.example",)}, "recipients"),
         ({"recipients": ()}, "none given"),
-        ({"folder": Path("here")}, "absolute"),
         ({"place": "a\nBcc: b@c.example"}, "place"),
         ({"time_zone": "Mars/Base"}, "time_zone"),
     ],
