@@ -53,7 +53,8 @@ class Reader(Protocol):
     async def with_card(self, job: Callable[[Chip], T], timeout_s: float) -> T:
         """Waits for one card, lets `job` work with it in the reader's thread, and returns what it returns.
 
-        Not while `run` runs. Raises TimeoutError when no card comes, and CardRefused from readers that only see codes.
+        Not while `run` runs: that is a BadgeError, as is a device that is away. Raises TimeoutError when no card comes,
+        and CardRefused from readers that only see codes.
         """
         ...
 
