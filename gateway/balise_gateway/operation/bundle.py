@@ -23,6 +23,7 @@ EN  This bundle helps somebody to help you. It holds the texts below. Passwords,
 
 """
 _LIBRARIES = ("balise", "cryptography", "cbor2", "httpx", "starlette", "uvicorn", "paho-mqtt")
+_BADGE_LIBRARIES = ("nfcpy", "ndeflib", "pyserial", "pyscard", "gpiozero", "lgpio", "zxing-cpp", "pillow")
 
 
 def gather(config_text: str, status: Mapping[str, Any], findings: list[str], log: str) -> dict[str, str]:
@@ -50,7 +51,7 @@ def write(texts: Mapping[str, str], path: Path) -> None:
 def versions() -> str:
     """What runs here."""
     found = [f"python {platform.python_version()}", f"kernel {platform.release()} {platform.machine()}"]
-    for name in _LIBRARIES:
+    for name in (*_LIBRARIES, *_BADGE_LIBRARIES):
         try:
             found.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:

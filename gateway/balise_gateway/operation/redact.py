@@ -1,8 +1,9 @@
 """What is taken out of texts before anybody else sees them: secrets, and where people live.
 
 Promises that no value of a key that holds a secret, of one that says where somebody lives, or of one that is not known
-to be harmless, stands in what comes out, in whatever form (text, hex, base64, percent-encoded); and that passwords and
-tokens inside URLs and headers are gone even where no configuration names them. What was taken out says so.
+to be harmless, stands in what comes out, in whatever form (text, hex, base64, percent-encoded); and that passwords,
+tokens inside URLs and headers, and mail addresses are gone even where no configuration names them. What was taken out
+says so.
 """
 
 import base64
@@ -15,17 +16,22 @@ from typing import Any
 from urllib.parse import quote
 
 from balise_gateway import hubs, ingests, plugins, sources
+from balise_gateway.badges import connectors, outputs, readers
+from balise_gateway.badges.settings import BadgeSettings
 from balise_gateway.config import GatewaySettings, NodeSettings, PageSettings
 from balise_gateway.grants.grant import Grant
 
 GONE = "[taken out]"
 PLACE_KEYS = frozenset({"lat", "lon", "height_m", "commune", "site"})
+PEOPLE_KEYS = frozenset({"sender", "recipients", "wallets"})  # of connectors: addresses, and members by their ids
+FILE_KEYS = frozenset({"secret_file", "password_file", "place_key_file"})  # where secrets lie is nobody's business
+_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _LEAST_CHARS = 4  # a shorter value is no secret, and would be found in every word
 _IN_URL = re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
 _QUERY = re.compile(r"(?i)([?&](?:[^=&\s]*(?:key|token|secret|pass|auth|sig)[^=&\s]*)=)[^&\s\"']+")
 _HEADER = re.compile(r"(?i)((?:authorization|x-api-key)\s*[:=]\s*(?:bearer|basic|token)?\s*)[^\s\"',]+")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
-_TOKEN = re.compile(r"balise_[0-9a-f]{12}_[\w-]+")
+_TOKEN = re.compile(r"balise_(?:[0-9a-f]{12}|desk)_[\w-]+")
 
 
 class Redaction:
@@ -43,7 +49,7 @@ class Redaction:
         text = _IN_URL.sub(GONE, text)
         text = _QUERY.sub(rf"\1{GONE}", text)
         text = _HEADER.sub(rf"\1{GONE}", text)
-        return _TOKEN.sub(GONE, text)
+        return _MAIL.sub(GONE, _TOKEN.sub(GONE, text))
 
     def config(self, config_text: str) -> str:
         """The configuration, key by key: structure and harmless values stay."""
@@ -54,6 +60,7 @@ class Redaction:
         for key, value in table.items():
             if isinstance(value, dict):
                 yield from self._values(value) if key not in _SECRET_TABLES else _leaves(value)
+                yield from value if key in PEOPLE_KEYS else ()
             elif isinstance(value, list) and value and isinstance(value[0], dict):
                 for each in value:
                     yield from self._values(each)
@@ -77,16 +84,17 @@ class Redaction:
         return self.clean(value) if isinstance(value, str) else value
 
 
-_SECRET_TABLES = frozenset({"users", "nodes", "devices"})  # names and passwords; boxes and tokens by node
+# names and passwords; boxes and tokens by node; a purse by member
+_SECRET_TABLES = frozenset({"users", "nodes", "devices", "wallets"})
 
 
 def _harmless_keys() -> frozenset[str]:
     """The keys of all sections that no section calls secret; a key that is not known is not among them."""
-    sections: list[Any] = [GatewaySettings, NodeSettings, PageSettings, Grant]
-    for package in (ingests, hubs, sources):
+    sections: list[Any] = [GatewaySettings, NodeSettings, PageSettings, Grant, BadgeSettings]
+    for package in (ingests, hubs, sources, readers, outputs, connectors):
         sections += [plugins.load(package, kind).Settings for kind in plugins.kinds(package)]
     open_keys: set[str] = set()
-    closed: set[str] = set(PLACE_KEYS)
+    closed: set[str] = set(PLACE_KEYS | PEOPLE_KEYS | FILE_KEYS)
     for section in sections:
         for field in dataclasses.fields(section):
             (open_keys if field.repr else closed).add(field.name)
