@@ -22,12 +22,14 @@ MAX_REASON_CHARS = 40
 
 @dataclass(frozen=True)
 class SunMessage:
-    """What a chip said at one tap of the host."""
+    """What a chip said at one tap of the host. `t` is UTC give or take `u`, None where the host does not know."""
 
     tap: int
     number: str = field(repr=False)
     picc_data: bytes = field(repr=False)
     cmac: bytes = field(repr=False)
+    t: int | None = None
+    u: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class SunAnswer:
 
 def sign_question(signer: Signer, asked: SunQuestion) -> bytes:
     """The question, signed with the host's place key. Raises WireError."""
-    told = [[m.tap, m.number, m.picc_data, m.cmac] for m in asked.messages]
+    told = [[m.tap, m.number, m.picc_data, m.cmac, m.t, m.u] for m in asked.messages]
     body: list[object] = [_QUESTION, asked.home, asked.host, told]
     _question_of(body)
     return signer.sign(cbor.encode(body))
@@ -97,7 +99,7 @@ def _question_of(members: list[object]) -> SunQuestion:
     told = checks.array(members[3], "messages")
     if not 0 < len(told) <= MAX_MESSAGES:
         raise WireError("malformed", f"a question of {len(told)} messages: 1 to {MAX_MESSAGES}")
-    messages = tuple(_message(checks.array(each, "message", 4)) for each in told)
+    messages = tuple(_message(checks.array(each, "message", 6)) for each in told)
     return SunQuestion(place_of(members[1], "home"), place_of(members[2], "host"), messages)
 
 
@@ -110,6 +112,8 @@ def _message(members: list[object]) -> SunMessage:
         number,
         checks.binary(members[2], "PICC data", PICC_DATA_BYTES),
         checks.binary(members[3], "CMAC", CMAC_BYTES),
+        None if members[4] is None else checks.uint(members[4], "t of a message"),
+        checks.uint(members[5], "u of a message"),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from balise_gateway.badges.cards import keys
 from balise_gateway.badges.cards.keys import HomeKeys
-from balise_gateway.badges.cards.recognise import Claim, Own, Places, recognise, verify_sun
+from balise_gateway.badges.cards.recognise import Claim, Own, Places, TakeCounter, recognise, verify_sun
 from balise_gateway.badges.connectors import Balance
 from balise_gateway.badges.desk.book import Book
 from balise_gateway.badges.federation.exchange import Exchange
@@ -59,7 +59,7 @@ class Records:
             made = HomeLists(folder, place, self.keys, listed, self.table)
             self.home_lists = stack.enter_context(contextlib.closing(made))
             self.exchange = stack.enter_context(contextlib.closing(Exchange(folder, self.table)))
-            sun = SunHome(folder, place, self.keys.signer, self.table, self.verify)
+            sun = SunHome(folder, place, self.keys.signer, self.table, self.verify, self.register.take_counter)
             self.sun_home = stack.enter_context(contextlib.closing(sun))
             self._stack = stack.pop_all()
 
@@ -73,14 +73,19 @@ class Records:
 
     def recognise(self, seen: Seen, today: int | None) -> Claim:
         """What a card proves, by what is known here."""
-        return recognise(seen, Places(self._sign_keys, self._prefixes()), self._own(), today)
+        return recognise(
+            seen,
+            Places(self._sign_keys, self._prefixes()),
+            self._own(self.sun_home.counters.at(self.now_utc_s())),
+            today,
+        )
 
-    def verify(self, message: SunMessage) -> None:
+    def verify(self, message: SunMessage, take: TakeCounter) -> None:
         """A SUN message of a card of ours that another place was shown. Raises PaperError."""
-        verify_sun(self._own(), message.number, message.picc_data, message.cmac)
+        verify_sun(self._own(take), message.number, message.picc_data, message.cmac)
 
-    def _own(self) -> Own:
-        return Own(self.settings.place, self.keys, self.register.take_counter, self.register.fits)
+    def _own(self, take: TakeCounter) -> Own:
+        return Own(self.settings.place, self.keys, take, self.register.fits)
 
     def _sign_keys(self, home: str) -> tuple[bytes, ...]:
         table = self.table()

@@ -1,8 +1,8 @@
 """SUN messages of another home's cards: the host asks that home, at once or when it answers again.
 
 Promises that a message is accepted once, for one tap of one host, however often that host has to ask; that a replay is
-refused; and that a tap keeps waiting until its home has answered or its time is forgotten. A message that comes after a
-later one of the same card is refused too: the visit stays, with the grade it had. Leaves the chip's keys to `cards/`.
+refused; and that a tap keeps waiting until its home has answered or its time is forgotten. Leaves the
+chip's keys to `cards/`, and which readings count to `counters.py`.
 """
 
 import hashlib
@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from balise_gateway.badges.cards.recognise import TakeCounter
 from balise_gateway.badges.database import open_database, transaction
 from balise_gateway.badges.desk.book import Book, Tap
+from balise_gateway.badges.federation import counters
 from balise_gateway.badges.federation.pace import Pace
 from balise_gateway.badges.federation.paths import COSE, bounded, refused
 from balise_gateway.delivery.http_hub import Http
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 FILE_NAME = "sun.db"
 PATH = "/v1/sun"  # below /badge
 GRADE = 2
+UNSURE = "unsure"  # the home cannot say: the tap keeps the grade that it had, and is no replay
 MAX_BODY_BYTES = 64 << 10
 TIMEOUT_S = 30.0
 KEEP_S = 90 * 86_400
@@ -52,17 +55,23 @@ _STEPS = (
       host TEXT NOT NULL, tap INTEGER NOT NULL, message BLOB NOT NULL, grade INTEGER, reason TEXT NOT NULL,
       at_utc_s INTEGER NOT NULL, PRIMARY KEY (host, tap, message)) STRICT, WITHOUT ROWID;
     """,
+    counters.STEP,
 )
-Verify = Callable[[SunMessage], object]  # raises PaperError when the message does not hold, or was shown before
+Verify = Callable[
+    [SunMessage, TakeCounter], object
+]  # raises PaperError when the message does not hold, or was shown before
 TableNow = Callable[[], Table | None]
 
 
 class SunHome:
-    """The home's side. `signer` is the place's key."""
+    """The home's side. `signer` is the place's key; `take` is the register's `take_counter`."""
 
-    def __init__(self, data_dir: Path, place: str, signer: Signer, table: TableNow, verify: Verify) -> None:
+    def __init__(
+        self, data_dir: Path, place: str, signer: Signer, table: TableNow, verify: Verify, take: TakeCounter
+    ) -> None:
         self._place, self._signer, self._table, self._verify = place, signer, table, verify
         self._db = open_database(data_dir / FILE_NAME, _STEPS)
+        self.counters = counters.Counters(self._db, take)
 
     def close(self) -> None:
         self._db.close()
@@ -94,7 +103,7 @@ class SunHome:
         if held is not None:
             return SunOutcome(message.tap, *held)
         try:
-            self._verify(message)
+            self._verify(message, self.counters.at(message.t, message.u))
             grade, reason = GRADE, ""
         except PaperError as error:
             grade, reason = None, error.reason
@@ -102,6 +111,7 @@ class SunHome:
         with transaction(self._db) as db:
             db.execute("INSERT INTO answered VALUES (?, ?, ?, ?, ?, ?)", (*name, grade, reason, now_utc_s))
             db.execute("DELETE FROM answered WHERE at_utc_s < ?", (now_utc_s - KEEP_S,))
+            self.counters.forget(now_utc_s - KEEP_S)
         return SunOutcome(message.tap, grade, reason)
 
 
@@ -141,7 +151,7 @@ class SunAsker:
             event("card's message refused", tap=tap.tap, reason=error.reason)
             self._book.sun_answered(tap.tap, None)
             return None
-        return SunMessage(tap.tap, address.number, address.picc_data, address.cmac)
+        return SunMessage(tap.tap, address.number, address.picc_data, address.cmac, tap.utc_s, tap.unsure_s)
 
     async def _ask(self, home: str, found: list[tuple[Tap, SunMessage]]) -> None:
         table = self._table()
@@ -168,7 +178,8 @@ class SunAsker:
                 self._upgrade(tap, outcome.grade)
             else:
                 event("card's message refused", tap=tap.tap, reason=outcome.reason)
-            self._book.sun_answered(tap.tap, outcome.grade)
+            held = tap.grade if outcome.reason == UNSURE else outcome.grade
+            self._book.sun_answered(tap.tap, held)
 
 
 def sun_route(home: SunHome, now_utc_s: Callable[[], int | None], pace: Pace) -> "Route":

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from balise_gateway.badges.cards import sun
 from balise_gateway.badges.cards.keys import HomeKeys
-from balise_gateway.badges.cards.recognise import Own, verify_sun
+from balise_gateway.badges.cards.recognise import Own, TakeCounter, verify_sun
 from balise_gateway.badges.desk.book import Book, Tap
+from balise_gateway.badges.federation.counters import Counters
 from balise_gateway.badges.federation.pace import Pace
 from balise_gateway.badges.federation.sun_service import MAX_BODY_BYTES, SunAsker, SunHome, sun_route
 from balise_gateway.badges.register import Member, Register
@@ -43,12 +44,12 @@ CHIP = HomeKeys(bytes([10]) * 32, bytes([20]) * 32)  # the keys that `places.py`
 HOST_SIGNER = KEYS[HOST].signer
 
 
-def message(counter: int, tap: int = 1, keys: HomeKeys = CHIP) -> SunMessage:
+def message(counter: int, tap: int = 1, keys: HomeKeys = CHIP, t: int | None = None, u: int = 1) -> SunMessage:
     """What the chip says at its reading of this number (AN12196 sections 3.4.2 and 3.4.4)."""
     plain = b"\xc7" + UID + counter.to_bytes(3, "little") + bytes(5)
     encryptor = Cipher(AES(keys.sun_meta_key(NUMBER)), CBC(bytes(16))).encryptor()
     cmac = sun.cmac_of(keys.card_keys(NUMBER, UID).file, sun.Tap(UID, counter))
-    return SunMessage(tap, NUMBER, encryptor.update(plain), cmac)
+    return SunMessage(tap, NUMBER, encryptor.update(plain), cmac, t, u)
 
 
 class Scene:
@@ -61,7 +62,9 @@ class Scene:
         self.register.open()
         self.register.put_member(Member("anne"))
         self.register.issue(NUMBER, "anne", 20_000, uid=UID)
-        self.home = SunHome(folder, HOME, CHIP.signer, lambda: self.table.table, self.verify)
+        self.home = SunHome(
+            folder, HOME, CHIP.signer, lambda: self.table.table, self.verify, self.register.take_counter
+        )
         self.now_s: int | None = NOW_S
         route = sun_route(self.home, lambda: self.now_s, Pace(1_000, lambda: 0.0))
         self.net = Net({HOME: app(route)})
@@ -70,8 +73,8 @@ class Scene:
         self.upgraded: list[tuple[int, int]] = []
         self.asker = SunAsker(HOST, HOST_SIGNER, lambda: self.table.table, self.book, self.upgrade, self.net)
 
-    def verify(self, told: SunMessage) -> None:
-        own = Own(HOME, CHIP, self.register.take_counter, self.register.fits)
+    def verify(self, told: SunMessage, take: TakeCounter) -> None:
+        own = Own(HOME, CHIP, take, self.register.fits)
         verify_sun(own, told.number, told.picc_data, told.cmac)
 
     def upgrade(self, tap: Tap, grade: int) -> None:
@@ -128,6 +131,15 @@ def test_a_home_that_is_away_is_asked_again_later(scene: Scene) -> None:
     assert not scene.asker.away
 
 
+def test_a_home_that_cannot_say_leaves_the_tap_as_it_was(scene: Scene) -> None:
+    scene.home.counters = Counters(scene.home._db, lambda number, uid, counter: "unsure")
+    scene.tapped(message(5))
+    scene.ask()
+    assert not scene.upgraded
+    assert [(told.grade, told.reason) for told in scene.book.of_who([WHO])] == [(0, "")]
+    assert scene.book.sun_waiting() == []
+
+
 def test_an_answer_that_was_lost_on_the_way_is_no_replay(scene: Scene) -> None:
     assert scene.answered(message(5)) == [SunOutcome(1, 2)]
     assert scene.answered(message(5)) == [SunOutcome(1, 2)]
@@ -146,6 +158,35 @@ def test_a_message_that_is_shown_twice_is_a_replay_whoever_hands_it_on(scene: Sc
     assert scene.upgraded == [(tap, 2)]  # tap 1 of this host, as asked before
     assert scene.book.sun_waiting() == []
     assert [told.reason for told in scene.book.of_who([WHO])] == ["", "replay"]
+
+
+def test_a_message_that_comes_late_counts_where_its_time_fits(scene: Scene) -> None:
+    first, late, last = message(5, 1, t=NOW_S), message(7, 2, t=NOW_S + 60), message(9, 3, t=NOW_S + 120)
+    assert [told.grade for told in scene.answered(first, last, late)] == [2, 2, 2]
+    assert scene.answered(replace(late, tap=4)) == [SunOutcome(4, None, "replay")]
+
+
+@pytest.mark.parametrize(
+    ("t", "u"),
+    [
+        (NOW_S + 121, 1),  # recorded by somebody, and shown after the card's next use
+        (NOW_S + 119, 1),  # perhaps so
+        (NOW_S - 1, 1),  # before the reading that came before it
+        (None, 1),
+    ],
+)
+def test_a_recorded_message_that_is_shown_later_is_a_replay(scene: Scene, t: int | None, u: int) -> None:
+    scene.answered(message(5, 1, t=NOW_S), message(9, 3, t=NOW_S + 120))
+    assert scene.answered(message(7, 4, t=t, u=u)) == [SunOutcome(4, None, "replay")]
+
+
+def test_a_late_message_is_a_replay_where_a_reading_at_the_home_had_no_time(scene: Scene) -> None:
+    scene.answered(message(5, 1, t=NOW_S))
+    assert scene.home.counters.at(None)(NUMBER, UID, 9) == ""
+    assert scene.answered(message(7, 4, t=NOW_S + 60)) == [SunOutcome(4, None, "replay")]
+    assert scene.home.counters.at(NOW_S + 200)(NUMBER, UID, 11) == ""
+    assert scene.home.counters.at(NOW_S + 300)(NUMBER, UID, 11) == "replay"
+    assert scene.home.counters.at(NOW_S + 300)(NUMBER, bytes(7), 12) == "revoked"
 
 
 def test_a_message_of_another_chip_or_with_changed_bytes_is_refused(scene: Scene) -> None:
