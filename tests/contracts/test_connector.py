@@ -237,11 +237,12 @@ def test_a_failure_says_whether_later_may_help_and_what_is_wrong(there: End, kin
 
 
 @pytest.mark.parametrize(("kind", "word", "later"), [*((kind, "ok", True) for kind in KINDS), *failing()])
-def test_no_secret_is_shown(
+def test_no_secret_and_no_member_is_shown(
     there: End, kind: str, word: str, later: bool, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
     shown: list[Any] = []
+    told: list[Any] = []  # to people, or written down
 
     async def scene() -> None:
         connector = there.connector()
@@ -250,7 +251,8 @@ def test_no_secret_is_shown(
             await brought(kind, connector)
         except ConnectorError as error:
             shown.extend((str(error), repr(error), repr(error.__cause__), repr(error.args)))
-        shown.extend((connector.status(), repr(connector), vars(connector)))
+        told.append(connector.status())
+        shown.extend((*told, repr(connector), vars(connector)))
         await connector.close()
 
     played(scene)
@@ -259,3 +261,4 @@ def test_no_secret_is_shown(
     assert there.secrets
     for secret in there.secrets:
         assert secret not in text
+    assert MEMBER not in " ".join(map(str, told)) + caplog.text + out + err

@@ -153,6 +153,15 @@ def test_whatever_the_secret_is_no_form_of_it_comes_out(secret: str, before: str
         assert form not in cleaned or form in f"{before}{after}{GONE}"
 
 
+def test_no_member_is_named_by_the_configuration_of_a_connector() -> None:
+    text = (
+        '[[connector]]\nkind = "fedow"\nurl = "https://fedow.example"\n[connector.wallets]\n"ada@b.example" = "a3c1"\n'
+    )
+    shown = Redaction(text).config(text)
+    assert "fedow.example" in shown
+    assert "ada" not in shown
+
+
 @pytest.mark.parametrize("kind", plugins.kinds(hub_kinds))
 def test_a_key_that_sounds_like_a_secret_is_one_for_every_kind_of_hub(kind: str) -> None:
     section = plugins.load(hub_kinds, kind).Settings
