@@ -181,7 +181,7 @@ class End(HttpEnd):
                 d.get("amended_from") == amended for d in self.documents.values()
             ):
                 raise No("ValidationError", f"{amended} cannot be amended")
-            name = f"{amended.removesuffix('-9')}-{len(self.documents)}"
+            name = f"{amended}-1"
         self.documents[name] = {"name": name, "docstatus": 0, **made}
         if made.get("docstatus") == 1:
             self._on_submit(made)

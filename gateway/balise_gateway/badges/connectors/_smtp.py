@@ -30,7 +30,7 @@ class ServerSettings(ConnectorSettings):
     ca_file: Annotated[Path | None, Key("trust the certificates in this file instead of the system's")] = None
     user: Annotated[str | None, Key("the name to log in with; unset: no login")] = None
     password_file: Annotated[Path | None, Key("the file with the password, mode 0600")] = None
-    timeout_s: Annotated[float, Key("the longest wait for an answer", least=0.1)] = 60.0
+    timeout_s: Annotated[float, Key("the longest wait for an answer", least=0.1)] = 30.0
 
     def problem(self) -> str | None:
         if self.security == "none" and not is_this_computer(self.host):
