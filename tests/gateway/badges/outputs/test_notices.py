@@ -30,7 +30,7 @@ MUST = {
     "purposes and basis, 13.1.c": ("6.1.b", "6.1.b"),
     "legitimate interests, 13.1.d": ("intérêt légitime", "legitimate interest"),
     "recipients, 13.1.e": ("Qui le reçoit", "Who receives it"),
-    "transfers, 13.1.f": ("hors de l'Union européenne", "outside the European Union"),
+    "transfers, 13.1.f": ("Personne hors de l'Union européenne", "Nobody outside the European Union"),
     "periods, 13.2.a": ("10 ans", "10 years"),
     "access and correction, 13.2.b": ("corriger", "corrected"),
     "erasure, 13.2.b": ("effacer", "erased"),

@@ -242,6 +242,7 @@ def test_chromium_says_itself_when_the_gateway_is_gone_and_comes_back_by_itself(
     with served(first, port) as where:
         browser.go(f"{where}/badge/screen?lang=fr")
         browser.until("document.body.dataset.state === 'accepted'")
+        assert browser.value("source.onerror === lost")  # at once, not only when patience is over
     browser.until("document.body.dataset.state === 'away'")
     browser.until(
         f"getComputedStyle(document.body).backgroundColor === {json.dumps(rgb(_look.LOOKS['away'].background))}"
