@@ -34,6 +34,9 @@ font-size:calc(min(6.4vmin,3.3vw)*var(--fit))}
 p:empty{display:none!important}
 footer{position:fixed;inset:auto 0 0 0;padding:0 5vmin 3vmin;display:flex;gap:4vmin;font-size:min(4.8vmin,3.4vw)}
 footer span:first-child{flex:1;font-weight:700;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
+@media (max-aspect-ratio:1/1){main{grid-template-columns:1fr;grid-template-rows:auto auto;align-content:center;
+justify-items:center;text-align:center;gap:5vmin}#signs span{width:44vw}h1{font-size:calc(10.5vw*var(--fit))}
+p{font-size:calc(5.4vw*var(--fit))}#credit{font-size:calc(4.6vw*var(--fit))}}
 main.new #signs span{animation:come .35s ease-out}
 @keyframes come{from{transform:scale(.8)}}
 @media (prefers-reduced-motion:reduce){*{animation:none!important;transition:none!important}}
@@ -53,8 +56,10 @@ function show(said) {
   if (isNew) { page.classList.remove("new"); void page.offsetWidth; page.classList.add("new"); }
 }
 function fit() {
-  const told = at("told"), style = getComputedStyle(page);
-  const free = page.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
+  const told = at("told"), style = getComputedStyle(page), signs = at("signs");
+  const isBelow = innerWidth <= innerHeight;
+  const beside = isBelow ? signs.offsetHeight + parseFloat(style.rowGap) : 0;
+  const free = page.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom) - beside;
   for (let share = 100; share >= 40; share -= 4) {
     page.style.setProperty("--fit", share / 100);
     if (told.scrollHeight <= free + 1 && told.scrollWidth <= told.clientWidth + 1) break;

@@ -26,7 +26,7 @@ from gateway.badges.outputs.showings import KNOWN_UTC_S, STATES
 from gateway.support import toml
 
 PATIENCE_S = 30.0
-SIZES = {"large": (1920, 1080), "panel": (800, 480), "small": (320, 240)}
+SIZES = {"large": (1920, 1080), "panel": (800, 480), "small": (320, 240), "upright": (480, 800)}
 ACCEPTED = Showing("accepted", direction="in", credit_half_days=3, credit_utc_s=KNOWN_UTC_S)
 
 
