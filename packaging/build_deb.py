@@ -27,6 +27,8 @@ SITE = f"{HOME}/lib/python3/site-packages"
 PYTHONS = range(11, 17)  # the minor versions that find the libraries; a new Debian needs no new package
 FROM_DEBIAN = {"cryptography": "38", "cbor2": "5.4.6"}  # compiled: name and the version of Debian 12
 NEVER = {"cffi", "pycparser"}  # what only those need
+# For places with badges, what Debian or Raspberry Pi OS has new enough; the rest by pip: gateway/BADGES.md
+SUGGESTS = "pcscd, python3-pyscard, python3-serial, python3-pil, python3-lgpio, python3-xlsxwriter, ffmpeg, python3-pip"
 COMPILED = (".so", ".pyd", ".pyc")
 MAINTAINER = "The Balise developers <maintainers@balise.example>"
 CONTROL = """\
@@ -37,6 +39,7 @@ Maintainer: {maintainer}
 Installed-Size: {size_kib}
 Depends: python3 (>= 3.11), {depends}, passwd
 Recommends: unattended-upgrades, avahi-daemon, chrony | systemd-timesyncd
+Suggests: {suggests}
 Section: net
 Priority: optional
 Description: sensor data that anyone can verify: gateway and tools
@@ -193,7 +196,13 @@ def _control(tree: Path, version: str) -> None:
     (debian / "md5sums").write_text("".join(sums), encoding="utf-8")
     depends = ", ".join(f"python3-{name} (>= {least})" for name, least in FROM_DEBIAN.items())
     size_kib = sum(path.stat().st_size for path in files) // 1024
-    told = {"version": version, "maintainer": MAINTAINER, "depends": depends, "size_kib": size_kib}
+    told = {
+        "suggests": SUGGESTS,
+        "version": version,
+        "maintainer": MAINTAINER,
+        "depends": depends,
+        "size_kib": size_kib,
+    }
     (debian / "control").write_text(CONTROL.format(**told), encoding="utf-8")
     for name, text in (("postinst", POSTINST), ("prerm", PRERM)):
         (debian / name).write_text(text.format(home=HOME, site=SITE), encoding="utf-8")

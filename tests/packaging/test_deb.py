@@ -75,6 +75,52 @@ def test_its_gateway_runs_on_debians_libraries(home: Path, tmp_path: Path) -> No
         assert process.wait(PATIENCE_S) == 0
 
 
+def test_a_place_with_badges_runs_without_the_libraries_of_its_extras(home: Path, tmp_path: Path) -> None:
+    """Which Debian does not bring: a reader that needs one says so, the place runs all the same."""
+    (port,) = free_ports(1)
+    config = tmp_path / "gateway.toml"
+    reader = '[[reader]]\nkind = "keyboard_wedge"\npath = "/dev/input/nothing"\n[[output]]\nkind = "screen_page"\n'
+    text = f'[gateway]\ndata_dir = "{tmp_path / "data"}"\n[page]\nport = {port}\n'
+    config.write_text(f'{text}[badge]\nplace = "coroutine.example"\n{reader}', encoding="utf-8")
+    words = [str(home / "bin/python3"), "-m", "balise_gateway", str(config)]
+    with subprocess.Popen(words, env=ALONE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        heard = []
+        for line in process.stderr:
+            heard.append(line)
+            if "page is served" in line:
+                break
+        assert process.poll() is None, heard
+        badge: object = None
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/status.json", timeout=PATIENCE_S) as answer:
+            badge = json.load(answer)["badge"]
+        process.terminate()
+        process.stderr.read()
+        assert process.wait(PATIENCE_S) == 0
+    assert isinstance(badge, dict)
+    assert badge["place"] == "coroutine.example"
+
+
+def test_what_the_package_does_at_an_upgrade_works_with_badges_configured(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "etc/balise").mkdir(parents=True)
+    kinds = '[[reader]]\nkind = "pcsc"\n[[reader]]\nkind = "pn532"\npath = "/dev/serial0"\n'
+    config = f'[gateway]\ndata_dir = "/var/lib/balise"\n[badge]\nplace = "coroutine.example"\n{kinds}'
+    (tmp_path / "etc/balise/gateway.toml").write_text(config, encoding="utf-8")
+    said = told(home / "bin/python3", home / "bin/balise", "gateway", "install", "--root", tmp_path)
+    assert "let balise ask pcscd for cards" in said
+    assert (tmp_path / "etc/systemd/system/balise-gateway.service").exists()
+
+
+def test_it_suggests_what_debian_has_for_badges(package: Path) -> None:
+    suggested = told("dpkg-deb", "-f", package, "Suggests")
+    assert {"pcscd", "python3-pyscard", "python3-serial"} <= {name.strip() for name in suggested.split(",")}
+
+
+def test_pip_puts_more_into_its_environment_and_not_into_debians(home: Path) -> None:
+    where = told(home / "bin/python3", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    assert where.startswith(str(home))
+
+
 def test_lintian_finds_no_error(package: Path) -> None:
     words = [program("lintian"), "--fail-on", "error", "--allow-root", str(package)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)

@@ -69,17 +69,9 @@ def _waiting(visits: int) -> Iterator[Finding]:
 
 
 def _software(badge: Mapping[str, Any]) -> Iterator[Finding]:
+    """What grows; what is refused, and why nothing is taken, is said by `connectors.py`."""
     for told in badge.get("connectors", []):
-        name, waiting, refused = told["name"], told.get("waiting", 0), told.get("refused", 0)
-        state = told.get("state")
-        if waiting >= MANY_USAGES or refused:
-            yield doubt(
-                Told(
-                    f"{name} : {waiting} consommations attendent, {refused} refusées ({state})",
-                    f"{name}: {waiting} usages wait, {refused} were refused ({state})",
-                ),
-                Told(
-                    "le logiciel du lieu répond-il ? ce qui est refusé reste dans connectors.db avec sa raison",
-                    "does the place's software answer? what was refused stays in connectors.db with its reason",
-                ),
-            )
+        name, waiting = told["name"], told.get("waiting", 0)
+        if waiting >= MANY_USAGES:
+            what = Told(f"{name} : {waiting} consommations attendent", f"{name}: {waiting} usages wait")
+            yield doubt(what, Told("le logiciel du lieu répond-il ?", "does the place's software answer?"))

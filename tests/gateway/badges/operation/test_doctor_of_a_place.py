@@ -137,11 +137,7 @@ def visits_wait(ward: Ward) -> None:
 
 
 def outbox_grows(ward: Ward) -> None:
-    ward.badge["connectors"] = [{"name": "dokos", "waiting": 400, "refused": 0, "state": "no answer"}]
-
-
-def usages_refused(ward: Ward) -> None:
-    ward.badge["connectors"] = [{"name": "dokos", "waiting": 0, "refused": 1, "state": "up"}]
+    ward.badge["connectors"] = [{"name": "dokos", "waiting": 400, "refused": {}, "state": "no answer"}]
 
 
 def open_home_key(ward: Ward) -> None:
@@ -233,7 +229,6 @@ BROKEN: list[tuple[str, Callable[[Ward], None], str, str]] = [
     ("badge_partners", table_refused, "warn", "rollback 3"),
     ("badge_partners", visits_wait, "warn", "900 visits wait"),
     ("badge_partners", outbox_grows, "warn", "dokos: 400 usages wait"),
-    ("badge_partners", usages_refused, "warn", "1 were refused"),
     ("badge_partners", not_running, "warn", "start the gateway"),
     ("badge_keys", open_home_key, "fail", "home.key cannot be used"),
     ("badge_keys", short_place_key, "fail", "place.key cannot be used"),
