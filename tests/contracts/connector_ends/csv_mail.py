@@ -63,7 +63,7 @@ class End:
     def connector(self, **settings: Any) -> Connector:
         words: dict[str, Any] = {"kind": "csv_mail", "folder": self.folder / "mail", "host": "127.0.0.1"}
         words |= {"port": self.port, "user": USER, "password_file": secret(self.folder, PASSWORD)}
-        words |= {"sender": SENDER, "recipients": TO, "grace_days": 0, "timeout_s": 1.5}
+        words |= {"sender": SENDER, "recipients": TO, "grace_days": 0, "timeout_s": 20.0}
         words |= {"ca_file": self.folder / "cert.pem"}
         return csv_mail.Connector(csv_mail.Settings(**(words | settings)), None, self.clock)
 

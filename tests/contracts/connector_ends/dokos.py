@@ -72,7 +72,7 @@ class End(HttpEnd):
             "kind": "dokos",
             "url": "https://erp.example/",
             "credit_type": CREDIT,
-            "timeout_s": 0.3,
+            "timeout_s": 20.0,
         }
         words |= {} if "secret_file" in settings else {"secret_file": secret(self.folder, TOKEN)}
         return dokos.Connector(dokos.Settings(**(words | settings)), self, self.clock)

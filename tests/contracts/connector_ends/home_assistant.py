@@ -30,7 +30,7 @@ class End(MqttFarEnd):
 
     def connector(self, **settings: Any) -> Connector:
         words: dict[str, Any] = {"kind": "home_assistant", "host": "127.0.0.1", "port": self.broker.port}
-        words |= {"user": USER, "password_file": secret(self.folder, PASSWORD), "timeout_s": 2.0}
+        words |= {"user": USER, "password_file": secret(self.folder, PASSWORD), "timeout_s": 20.0}
         return home_assistant.Connector(home_assistant.Settings(**(words | settings)), None, announced_s=0.0)
 
     @property
