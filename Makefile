@@ -8,13 +8,16 @@ RUNS ?= 100
 KILLS ?= 200
 MYPY_ROOMS := wire/balise_wire gateway/balise_gateway boards/balise_boards sim/balise_sim tools/balise_tools
 
-.PHONY: help demo test check bench soak deb clean
+.PHONY: help demo demo-badges test check bench soak deb clean
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 demo: $(VENV)/.ready-sim  ## a simulated day of a street, end to end, in about a minute (SPEED=1: real time)
 	@$(BIN)/balise sim demo --speed $(SPEED) --seed $(SEED)
+
+demo-badges: $(VENV)/.ready-badges  ## two places, five cards, a cut link and a settlement, in about a minute
+	@$(BIN)/balise sim badges
 
 test: $(VENV)/.ready-dev $(VENV)/.ready-programs  ## every test
 	@$(BIN)/pytest -n auto --dist worksteal --ignore=tests/journey
@@ -42,6 +45,10 @@ clean:  ## removes what the commands above made
 
 $(VENV)/.ready-sim: pyproject.toml set-up
 	@sh ./set-up venv sim
+
+$(VENV)/.ready-badges: pyproject.toml set-up
+	@[ -e $(VENV)/.ready-dev ] || sh ./set-up venv sim,badge
+	@touch $@
 
 $(VENV)/.ready-dev: pyproject.toml set-up
 	@sh ./set-up venv dev

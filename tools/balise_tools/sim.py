@@ -54,6 +54,14 @@ def demo(
 
 
 @app.command()
+def badges() -> None:
+    """Two places, five cards, a cut link and a settlement: real processes, simulated PN532 readers."""
+    from balise_sim import badge_demo
+
+    raise typer.Exit(0 if badge_demo.run() else 1)
+
+
+@app.command()
 def run(
     scenario: Annotated[str, typer.Argument(help="A bundled scenario, or a file that ends in .toml.")],
     seed: SeedOption = 1,
