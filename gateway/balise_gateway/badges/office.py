@@ -261,7 +261,7 @@ class _Works:
         finder = Finder(settings.place, records.keys, records.register, records.lists, records.balance)
         self.desk = Desk(settings, clock, records.book, records.recognise, finder, days)
         self.sayer = Sayer(settings.place, records.book, journal, clock)
-        self.rounds = Rounds(settings, records.cache, records.lists, records.now_utc_s, transport)
+        self.rounds = Rounds(settings, records.cache, records.lists, records.now_utc_s, transport, office.wake)
         loop_s = asyncio.get_running_loop().time
         asks = (settings.place, records.keys.signer, records.table, records.book, self.sayer.upgrade)
         self.sun_asker = sun_service.SunAsker(*asks, transport)

@@ -22,7 +22,10 @@ from balise_wire.errors import WireError
 from balise_wire.places import Place, PlaceKeys, Table, number_token, uid_card_token
 
 FILE_NAME = "lists_made.db"
-LOOK_S, REDATE_S = 60, 3_600  # how often the register is looked through, and an unchanged list dated anew
+LOOK_S, REDATE_S = (
+    60,
+    3_600,
+)  # how often a register that was not written is looked through (credit, last days), and an unchanged list dated anew
 CARDS_A_MESSAGE = 4_000  # 50 bytes each: far below the largest signed message (1 MiB)
 STEP = 1_000  # numbers between two lists, for the parts of the second
 _NEXT_YEAR_FROM_MONTH, _LAST_YEAR_TO_MONTH = 12, 1
@@ -55,7 +58,11 @@ class Card:
 
 
 class Register(Protocol):
-    """Our own cards. Neither method waits."""
+    """Our own cards. No method waits."""
+
+    def version(self) -> object:
+        """Another one whenever a card has changed; asked for often, so it must cost little."""
+        ...
 
     def active(self) -> Iterable[Card]:
         """The cards that count."""
@@ -80,6 +87,7 @@ class _Asked:
 class _Cards:
     """The register at one moment."""
 
+    version: object
     active: list[Card]
     revoked: list[tuple[Card, int]]
 
@@ -101,7 +109,7 @@ class HomeLists:
         self._db = open_database(data_dir / FILE_NAME, STEPS, any_thread=True)
         self._lock = threading.Lock()
         self._cards_a_message = cards_a_message
-        self._looked_s: dict[str, int] = {}
+        self._looked: dict[str, tuple[int, object]] = {}  # when, and at which version of the register, by host
 
     def close(self) -> None:
         with self._lock:
@@ -128,7 +136,7 @@ class HomeLists:
 
     def look_again(self) -> None:
         """The register has changed: the next list says so, however soon it is asked for."""
-        self._looked_s.clear()
+        self._looked.clear()
 
     def _host(self, host: str) -> Place:
         table = self._table()
@@ -139,9 +147,11 @@ class HomeLists:
 
     def _cards(self, asked: "_Asked") -> "_Cards | None":
         """The register as it is now; None where it was looked through a moment ago."""
-        if 0 <= asked.utc_s - self._looked_s.get(asked.host, -LOOK_S) < LOOK_S:
+        version = self._register.version()
+        looked_s, at_version = self._looked.get(asked.host, (-LOOK_S, None))
+        if at_version == version and 0 <= asked.utc_s - looked_s < LOOK_S:
             return None
-        return _Cards(list(self._register.active()), list(self._register.revoked()))
+        return _Cards(version, list(self._register.active()), list(self._register.revoked()))
 
     def _made(self, asked: "_Asked", box: bytes, cards: "_Cards | None") -> bytes:
         pair_key = self._keys.pair_key(self._place, asked.host, box)
@@ -172,7 +182,7 @@ class HomeLists:
                 db.executemany("DELETE FROM said WHERE host = ? AND token = ? AND year = ?", gone)
                 head = (host, new, new if whole else whole_from, utc_s)
                 db.execute("INSERT OR REPLACE INTO head VALUES (?, ?, ?, ?)", head)
-        self._looked_s[host] = utc_s
+        self._looked[host] = (utc_s, cards.version)
 
     def _head(self, host: str) -> tuple[int, int, int]:
         row = self._db.execute("SELECT number, whole_from, utc_s FROM head WHERE host = ?", (host,)).fetchone()

@@ -24,7 +24,10 @@ NOTHING_NEW = 204
 
 
 class Rounds:
-    """One round asks everybody once. `now_utc_s` gives None while the time is not known."""
+    """One round asks everybody once. `now_utc_s` gives None while the time is not known.
+
+    `on_news` is called when a list has come: who was recorded under a provisional name may have one now.
+    """
 
     def __init__(
         self,
@@ -33,8 +36,10 @@ class Rounds:
         lists: CardLists,
         now_utc_s: Callable[[], int | None],
         transport: Any = None,
+        on_news: Callable[[], object] = lambda: None,
     ) -> None:
         self._settings, self._table, self._lists, self._now_utc_s = settings, table, lists, now_utc_s
+        self._on_news = on_news
         self._http = Http(transport, TIMEOUT_S, "places with badges")
         self.away: dict[str, str] = {}  # who did not answer, or not well, and what was said
 
@@ -80,11 +85,13 @@ class Rounds:
         if answer.status == NOTHING_NEW:
             return
         try:
-            self._lists.take(answer.body, self._now_utc_s())
+            news = self._lists.take(answer.body, self._now_utc_s())
         except PaperError as error:
             if error.reason != "gap":
                 raise
-            self._lists.take((await self._list(url, 0)).body, self._now_utc_s())
+            news = self._lists.take((await self._list(url, 0)).body, self._now_utc_s())
+        if news:
+            self._on_news()
 
     async def _list(self, url: str, base: int) -> Answer:
         address = f"{url.rstrip('/')}/{quote(self._settings.place)}?from={base}"

@@ -222,6 +222,11 @@ class Register:
             )
         return self._card_or_fail(number)
 
+    def version(self) -> tuple[int, int]:
+        """Another one whenever something was written, by this program or by another. It costs no look at a table."""
+        ((by_others,),) = self._rows("PRAGMA data_version")
+        return int(by_others), self._db().total_changes
+
     def by_number(self, number: str) -> Card | None:
         """The card with this number."""
         return self._card("card.number = ?", number)

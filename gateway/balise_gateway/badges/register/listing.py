@@ -27,6 +27,10 @@ class ForLists:
     ) -> None:
         self._register, self._today, self._credit_of = register, today, credit_of
 
+    def version(self) -> object:
+        """Another one whenever the register was written."""
+        return self._register.version()
+
     def active(self) -> Iterator[home_lists.Card]:
         """The cards that count today."""
         today = self._today()

@@ -48,6 +48,9 @@ class Cards:
         self.cards = list(cards)
         self.gone: list[tuple[Card, int]] = []
 
+    def version(self) -> object:
+        return list(self.cards), list(self.gone)
+
     def active(self) -> list[Card]:
         return list(self.cards)
 

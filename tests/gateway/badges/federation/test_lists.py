@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from balise_gateway.badges.federation.home_lists import CARDS_A_MESSAGE, LOOK_S, REDATE_S, STEP, Card, HomeLists
 from balise_gateway.badges.federation.lists import DAY_S, FILE_NAME, CardLists
+from balise_gateway.badges.register import Member, Register
+from balise_gateway.badges.register.listing import ForLists
 from balise_gateway.errors import PaperError
 from balise_wire.card_list import ENDED, LOST, open_list, peek_list
 from balise_wire.cose import kid_of
@@ -108,6 +110,22 @@ def test_a_card_that_was_erased_is_forgotten_by_a_whole_list(tmp_path: Path) -> 
     assert peek_list(data)[3] == 0
     pair.host.take(data, LATER_S)
     assert pair.host.by_number(HOME, TWO.number) is None
+
+
+def test_a_card_that_was_issued_or_lost_just_now_is_in_the_very_next_list(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE)
+    with Register(tmp_path, KEYS[HOME].uid_token) as register, Register(tmp_path, KEYS[HOME].uid_token) as beside:
+        listed = ForLists(register, lambda: NOW_S // DAY_S)
+        home = HomeLists(tmp_path / "real", HOME, KEYS[HOME], listed, lambda: pair.table.table)
+        pair.host.take(home.message(HOST, 0, NOW_S, PARIS), NOW_S)
+        register.put_member(Member("anne"))
+        register.issue(ONE.number, "anne", 20_000)
+        pair.host.take(home.message(HOST, STEP, NOW_S, PARIS), NOW_S)
+        assert pair.host.by_number(HOME, ONE.number) is not None
+        beside.revoke(ONE.number, "lost", 20_000)  # a command, while the gateway runs
+        pair.host.take(home.message(HOST, 2 * STEP, NOW_S, PARIS), NOW_S)
+        assert pair.host.by_number(HOME, ONE.number).revoked == "lost"  # type: ignore[union-attr]
+        assert home.message(HOST, 3 * STEP, NOW_S, PARIS) == b""
 
 
 def test_a_list_that_has_not_changed_is_dated_anew_but_not_each_time(tmp_path: Path) -> None:

@@ -50,7 +50,9 @@ class Town:
         self.table = TableCache(folder / "host", key)
         self.lists = CardLists(folder / "host", HOST, KEYS[HOST], lambda: self.table.table)
         settings = BadgeSettings(place=HOST, table_key=key, table_url=url)
-        self.rounds = Rounds(settings, self.table, self.lists, lambda: self.now_s, self.net)
+        self.news: list[int] = []
+        told = (self.table, self.lists, lambda: self.now_s, self.net)
+        self.rounds = Rounds(settings, *told, lambda: self.news.append(self.now_s))
 
     def go(self, later_s: int = LOOK_S) -> None:
         self.now_s += later_s
@@ -80,6 +82,7 @@ def test_the_next_round_asks_for_what_changed_and_gets_no_more(town: Town) -> No
     town.go()
     town.go()
     assert f"GET https://{HOME}/badge/v1/lists/{HOST}?from={STEP}" in town.net.asked
+    assert len(town.news) == 2  # one for each home, and none when there was nothing new
     town.registers[HOME].revoke(ONE.number, LOST)
     town.go()
     found = town.lists.by_number(HOME, ONE.number)
