@@ -48,12 +48,12 @@ no_exit = 1
 # Worked out by hand from `_story`: at HOST Bilal 4 h 50 (1), Chloe 9 h (2), Anne without exit (1), 9 euros each; at
 # HOME Denis 3 h 30 (1), Elodie 4 h 30 (2), 8 euros each
 TRUTH = {"gross": [(HOME, HOST, 4, 3_600), (HOST, HOME, 3, 2_400)], "transfers": [(HOME, HOST, 1_200)]}
-_PEOPLE = (  # who, at home where, chip, UID, grade
-    ("anne", HOME, "ntag424", "0463474aa26a80", 2),
-    ("bilal", HOME, "mifare_classic", "a1b2c33d", 0),
-    ("chloe", HOME, "ntag21x", "04a1b2c3d4e5f6", 1),
-    ("denis", HOST, "ntag21x", "04e10cda993c80", 1),
-    ("elodie", HOST, "ntag21x", "04db0bda993c80", 0),
+_PEOPLE = (  # who, at home where, chip, UID, grade, half-days left
+    ("anne", HOME, "ntag424", "0463474aa26a80", 2, 7),
+    ("bilal", HOME, "mifare_classic", "a1b2c33d", 0, 0),
+    ("chloe", HOME, "ntag21x", "04a1b2c3d4e5f6", 1, 12),
+    ("denis", HOST, "ntag21x", "04e10cda993c80", 1, 3),
+    ("elodie", HOST, "ntag21x", "04db0bda993c80", 0, 1),
 )
 
 
@@ -122,7 +122,10 @@ class Demonstration:
             place.join(partner, _sign_key(entry))
             place.tell("table", "import", table[2])
             place.tell("sign", str(self._root / "agreement.toml"))
-        for who, where, chip, uid, grade in _PEOPLE:
+        for place in self.places.values():
+            left = [f"{who};{left};{self._days[0]}" for who, where, *_, left in _PEOPLE if where == place.name]
+            (place.folder / "credit.csv").write_text("\n".join(["member;half_days;as_of", *left, ""]), encoding="utf-8")
+        for who, where, chip, uid, grade, _ in _PEOPLE:
             self._issue(who, self.places[where], cards.make(chip, bytes.fromhex(uid)), grade)
 
     def _issue(self, who: str, place: DemoPlace, card: Card, grade: int) -> None:

@@ -44,6 +44,9 @@ name = "door"
 path = "{reader}"
 [[output]]
 kind = "screen_page"
+[[connector]]
+kind = "credit_file"
+file = "credit.csv"
 """
 _FEDERATED = """
 [[hub]]

@@ -1,0 +1,59 @@
+"""The table that somebody keeps by hand: what spreadsheets write, and what people mistype."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from balise_gateway.badges.connectors import Balance, credit_file
+from balise_gateway.badges.connectors.credit_file import Connector, Settings
+from balise_gateway.errors import ConnectorError
+
+NOON_S = 1_772_366_400  # 2026-03-01T12:00:00Z
+
+
+def table(folder: Path, text: str) -> Connector:
+    path = folder / "credit.csv"
+    path.write_text(text, encoding="utf-8")
+    return Connector(Settings(kind="credit_file", file=path), None)
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("comma", [";", ","])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_what_a_spreadsheet_writes_is_read(tmp_path: Path, mark: str, comma: str, end: str) -> None:
+    lines = [["member", "half_days", "as_of"], ["zoe", " 3", "2026-03-01 "], ["max", "-2", "2026-03-01"]]
+    connector = table(tmp_path, mark + end.join(comma.join(line) for line in lines) + end)
+    assert asyncio.run(connector.balance("zoe")) == Balance(3, NOON_S)
+    assert asyncio.run(connector.balance("max")) == Balance(-2, NOON_S)
+    assert connector.status()["state"] == "up"
+
+
+def test_a_line_that_cannot_be_read_is_named_and_costs_no_other(tmp_path: Path) -> None:
+    connector = table(tmp_path, "member;half_days;as_of\nzoe;three;2026-03-01\nmax;2;2026-03-01\n")
+    assert asyncio.run(connector.balance("zoe")) is None
+    assert asyncio.run(connector.balance("max")) == Balance(2, NOON_S)
+    assert "line 2" in str(connector.status()["state"])
+    assert "zoe" not in str(connector.status())
+
+
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    connector = table(tmp_path, "member;half_days;as_of\nzoe;3;2026-03-01\n")
+    assert asyncio.run(connector.balance("zoe")) == Balance(3, NOON_S)
+    (tmp_path / "credit.csv").write_text("member;half_days;as_of\nzoe;12;2026-03-01\n", encoding="utf-8")
+    assert asyncio.run(connector.balance("zoe")) == Balance(12, NOON_S)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    for whole in (text, f"member;half_days;as_of\n{text}"):
+        balances, wrong = credit_file._read(whole)
+        assert len(balances) + len(wrong) <= whole.count("\n") + whole.count("\r") + 2
+
+
+def test_a_table_without_a_line_says_what_its_head_must_be(tmp_path: Path) -> None:
+    connector = table(tmp_path, "nom;crédit\nzoe;3\n")
+    with pytest.raises(ConnectorError, match="member;half_days;as_of"):
+        asyncio.run(connector.balance("zoe"))
