@@ -104,6 +104,10 @@ class Runner:
                 task.cancel()
             await asyncio.wait(tasks)
 
+    def close_file(self) -> None:
+        """Lets go of the file alone, where nothing runs any more or has never run; may be called twice."""
+        self._outbox.close()
+
     async def close(self) -> None:
         """Lets go of connections and of the file; may be called twice."""
         for line in self._lines:

@@ -116,6 +116,7 @@ class Office:
             await self._run(works, sending)
         finally:
             await works.close()
+            await self.runner.close()
 
     async def _run(self, works: "_Works", sending: Sending) -> None:
         async with asyncio.TaskGroup() as group:
@@ -163,6 +164,7 @@ class Office:
         if self._works is not None:
             self._works.guests.close()
         self.records.close()
+        self.runner.close_file()
         self._works = None
 
     def routes(self) -> "list[BaseRoute]":
@@ -285,8 +287,8 @@ class _Works:
 
     async def close(self) -> None:
         """Lets go of connections to others; files stay open."""
-        await self.rounds.close()
-        await self.sun_asker.close()
+        for each in (self.rounds, self.guest_rounds, self.sun_asker):
+            await each.close()
 
     @functools.cached_property
     def app(self) -> Any:

@@ -126,3 +126,7 @@ class GuestRounds:
                 settings, parts = BadgeSettings(place=place.place), (self._table, place.lists, self._now_utc_s)
                 self._rounds[place.place] = Rounds(settings, *parts, self._transport)
             await self._rounds[place.place].once()
+
+    async def close(self) -> None:
+        for rounds in self._rounds.values():
+            await rounds.close()

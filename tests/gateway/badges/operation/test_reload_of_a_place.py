@@ -116,6 +116,19 @@ def test_partners_are_answered_after_a_reload(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
+def test_a_place_that_was_replaced_leaves_no_file_open(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with places(tmp_path, HERE, THERE) as made:
+            here = made[HERE]
+            await reload(here, config(here, "", badge="show_s = 2"))
+            before = len(os.listdir("/proc/self/fd"))
+            for seconds in range(3, 23):
+                await reload(here, config(here, "", badge=f"show_s = {seconds}"))
+            await until(lambda: len(os.listdir("/proc/self/fd")) < before + 20)  # some open when it runs
+
+    asyncio.run(scene())
+
+
 def test_a_tap_of_before_the_reload_gets_its_time_when_that_becomes_known(tmp_path: Path) -> None:
     async def scene() -> None:
         async with places(tmp_path, HERE) as made:
