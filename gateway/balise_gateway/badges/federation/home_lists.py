@@ -236,7 +236,9 @@ def make_older(db: sqlite3.Connection) -> str:
     floor = newest + SPARE_LISTS * STEP
     db.execute("UPDATE head SET number = ?1, whole_from = ?1, utc_s = 0", (floor,))
     db.execute("INSERT OR REPLACE INTO head VALUES (?1, ?2, ?2, 0)", (_FLOOR, floor))
-    return "cards that were ended after the backup count again: go through them, then 'balise badge revoke' or 'end'"
+    return (
+        "cards that were ended after the backup count again: go through 'balise badge list', then 'balise badge revoke'"
+    )
 
 
 def years_at(utc_s: int, zone: ZoneInfo) -> list[int]:
