@@ -22,6 +22,7 @@ from balise_sim.verdict import KeptRow, judge
 from balise_wire.envelope import Signer, sign_envelope, verify_envelope
 from balise_wire.items import Readings
 from gateway.badges.billing.settlement_bench import settlement_table
+from gateway.badges.verdict_bench import verdict_table
 from gateway.bench_table import gateway_tables
 from sim.noise_bench import noise_table
 from sim.speed_bench import speed_table as simulator_table
@@ -197,6 +198,7 @@ def main() -> None:
         simulator_table(),
         noise_table(),
         settlement_table(),
+        verdict_table(),
         gateway_tables(),
     ]
     head = "# Benchmarks\n\nWritten by `make bench`; every figure of a table comes from one run on one machine.\n\n"

@@ -235,7 +235,9 @@ print("open", flush=True)
 @pytest.mark.parametrize("how", ["pass", "sys.exit(1)", "raise ValueError", "made.close()"])
 def test_a_program_that_ends_lets_the_relay_go(how: str) -> None:
     """Also without `close`: gpiozero lets every pin go when Python ends. After kill -9 only the kernel can."""
-    done = subprocess.run([sys.executable, "-c", ENDING.format(how=how)], capture_output=True, text=True)
+    words = [sys.executable, "-c", ENDING.format(how=how)]
+    tests = Path(__file__).parents[3]  # a program of its own finds the fakes from there
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tests)
     assert done.stdout.split() == ["open", "free"], done.stdout + done.stderr
 
 
