@@ -30,8 +30,8 @@ check: $(VENV)/.ready-dev  ## style and types
 	@$(BIN)/python firmware/lay_out_stubs.py .mypy_cache/micropython
 	@$(BIN)/mypy --config-file firmware/mypy.ini
 
-bench: $(VENV)/.ready-dev $(VENV)/.ready-programs $(VENV)/.ready-peers  ## measures, and writes BENCHMARKS.md
-	@PYTHONPATH=tests $(BIN)/python tests/bench.py
+bench: $(VENV)/.ready-dev $(VENV)/.ready-programs $(VENV)/.ready-peers  ## measures, and writes BENCHMARKS.md (PART=verdict: that part alone)
+	@PYTHONPATH=tests $(BIN)/python tests/bench.py $(PART)
 
 soak: $(VENV)/.ready-dev $(VENV)/.ready-programs  ## RUNS streets with random faults, and a gateway under load killed KILLS times
 	@$(BIN)/balise sim soak --runs $(RUNS)

@@ -22,11 +22,40 @@ from balise_gateway.errors import CardLost
 
 _TYPE2_S = 0.06  # of an NTAG21x's slowest command, and a wide margin (rev. 3.2, table 24: 10 ms)
 _ISO, _CLASSIC, _TYPE_BITS = 0x20, 0x08, 0x60
+_READ_REGISTERS, _WRITE_REGISTERS, _CONFIGURE, _EXCHANGE = 0x06, 0x08, 0x32, 0x42  # UM0701-02, 7.2 and 7.3.9
+_MODES = bytes.fromhex("630263036305")  # CIU_TxMode, CIU_RxMode, CIU_TxAuto
+_TIMEOUTS = 0x02  # the item of RFConfiguration that is no switch
 # What nfcpy 1.0.4 raises when an answer of the chip is cut off, spoilt or missing: it unpacks what it did not check.
 _FAULTS = (OSError, IndexError, ValueError, TypeError, struct.error, nfc.clf.pn532.Chipset.Error)
 _LOST = (nfc.clf.CommunicationError, nfc.tag.TagCommandError)
 
 logging.getLogger("nfc").setLevel(logging.CRITICAL + 1)
+
+
+class _Chipset(nfc.clf.pn532.Chipset):  # type: ignore[misc]
+    """Tells the chip nothing twice. nfcpy reads and writes the same registers and sets the same timeout before each
+    command to a card: three commands of four, 10 ms at 115,200 baud. InCommunicateThru changes none of them (UM0701-02,
+    7.3.9); selecting, switching the field, and whatever goes wrong have them set anew.
+    """
+
+    def __init__(self, *told: Any, **more: Any) -> None:
+        self._last: dict[int, tuple[bytes, Any]] = {}  # command and answer, by code
+        super().__init__(*told, **more)
+
+    def command(self, cmd_code: int, cmd_data: bytes, timeout: float) -> Any:
+        data = bytes(cmd_data)
+        if self._last.get(cmd_code, (None,))[0] == data:
+            return self._last[cmd_code][1]
+        last, self._last = self._last, {}  # as it stays when this raises
+        answer = super().command(cmd_code, cmd_data, timeout)
+        if cmd_code == _EXCHANGE:
+            self._last = last if answer and answer[0] == 0 else {}
+        elif cmd_code == _WRITE_REGISTERS:
+            last.pop(_READ_REGISTERS, None)
+            self._last = {**last, cmd_code: (data, answer)}
+        elif (cmd_code, data) == (_READ_REGISTERS, _MODES) or (cmd_code == _CONFIGURE and data[0] == _TIMEOUTS):
+            self._last = {**last, cmd_code: (data, answer)}
+        return answer
 
 
 class Pn532:
@@ -37,7 +66,7 @@ class Pn532:
         self._frontend: Any = nfc.clf.ContactlessFrontend()
         log = logging.getLogger("nfc.clf.pn532")
         try:
-            self._frontend.device = nfc.clf.pn532.Device(nfc.clf.pn532.Chipset(line, logger=log), logger=log)
+            self._frontend.device = nfc.clf.pn532.Device(_Chipset(line, logger=log), logger=log)
         except _FAULTS as error:
             raise self._fault() from error
         self._frontend.device._path = line.port

@@ -35,7 +35,7 @@ class Settings(ReaderSettings):
     path: Annotated[
         Path, Key("the reader's port, such as /dev/serial0 or /dev/serial/by-id/usb-…; nothing is searched")
     ]
-    originality: Annotated[bool, Key("read NXP's signature of the UID too; takes 20 ms")] = False
+    originality: Annotated[bool, Key("read NXP's signature of the UID too; takes 10 ms")] = False
     poll_s: Annotated[float, Key("how long to wait between two looks for a card", 0.02, 2.0)] = 0.1
 
     def problem(self) -> str | None:

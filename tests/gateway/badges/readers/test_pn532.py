@@ -102,6 +102,23 @@ def test_an_ntag_424_gives_a_fresh_message_at_each_tap(make: Any) -> None:
     played(scene)
 
 
+def test_registers_are_set_once_for_a_card_and_not_before_each_command(make: Any) -> None:
+    """At 115,200 baud the three commands that nfcpy puts before each one take 10 ms."""
+    bench = make()
+
+    async def scene() -> None:
+        async with reading(bench) as seen:
+            commands, exchanges = bench.chip.commands, bench.chip.exchanges
+            bench.chip.lay(tag())
+            await until(lambda: seen)
+            assert seen[0].uri == SUN_URL
+            await bench.looks(40)
+            assert bench.chip.commands - commands < 1.5 * (bench.chip.exchanges - exchanges)
+
+    bench.plug()
+    played(scene)
+
+
 def test_a_mifare_classic_is_its_uid(make: Any) -> None:
     seen = seen_of(make(originality=True), mifare_classic.Model(bytes.fromhex("a1b2c33d")))
     assert seen == Seen("card", "door", bytes.fromhex("a1b2c33d"), chip="MIFARE Classic")
