@@ -24,6 +24,7 @@ from balise_wire.envelope import Signer, sign_envelope, verify_envelope
 from balise_wire.items import Readings
 from gateway.badges.billing.settlement_bench import settlement_table
 from gateway.badges.lists_bench import lists_table
+from gateway.badges.loop_bench import loop_table
 from gateway.badges.verdict_bench import verdict_table
 from gateway.bench_table import gateway_tables
 from sim.noise_bench import noise_table
@@ -204,6 +205,7 @@ PARTS: dict[str, Callable[[], list[str]]] = {
     "settlement": settlement_table,
     "verdict": verdict_table,
     "lists": lists_table,
+    "loop": loop_table,
     "gateway": gateway_tables,
 }
 

@@ -1,14 +1,17 @@
 """Once a day: the place's own software is told of half-days, and the last month's billing lines are kept.
 
 Promises that lines are kept while the visits behind them are still there, also where nobody draws up a bill; that what
-is told is told again when late visits change it; and that the desk waits for none of it longer than one envelope.
-Leaves the rules to `billing/`, and delivery to the connectors' runner.
+is told is told again when late visits change it; and that the desk waits for none of it: the figures are made in a
+thread of their own, with files that it opens itself. Leaves the rules to `billing/`, and delivery to the connectors'
+runner.
 """
 
 import asyncio
 import contextlib
 import datetime
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Set
+from dataclasses import dataclass
 from pathlib import Path
 
 from balise_gateway import keys as gateway_keys
@@ -18,12 +21,15 @@ from balise_gateway.badges.billing import settlement
 from balise_gateway.badges.billing.agreement import Agreement
 from balise_gateway.badges.billing.days import Calendar
 from balise_gateway.badges.billing.lines import Lines
+from balise_gateway.badges.billing.sessions import Session, sessions
 from balise_gateway.badges.billing.visits import Inputs, Trust
 from balise_gateway.badges.connectors import Usage
 from balise_gateway.badges.members import Names
 from balise_gateway.badges.records import Records
 from balise_gateway.errors import GatewayError
 from balise_gateway.log import event
+from balise_wire.cose import kid_of
+from balise_wire.places import Table
 
 LOOK_S = 3_600.0
 LATE_DAYS = 10  # so long visits of a month may still come from places whose link was down
@@ -56,29 +62,84 @@ class Daily:
         due = today.day > LATE_DAYS and not self._has_lines(month)
         if not due and self._tell is None:
             return
-        inputs = await self._inputs()
-        if due:
-            self._keep_lines(inputs, told, today, month)
-        if self._tell is not None:
-            names = Names(self._records.keys, self._records.register.members())
-            for usage in members.usages(self._records.settings.place, names, inputs, told, today):
+        records, stop = self._records, threading.Event()
+        names = Names(records.keys, records.register.members() if self._tell is not None else [])
+        work = _Work(self._data_dir, records.table(), told, stop)
+        day = _Day(records.settings.place, names, today, month if due else "")
+        try:
+            usages = await asyncio.to_thread(work.done, day)
+        finally:
+            stop.set()
+        for usage in usages:
+            if self._tell is not None:
                 self._tell(usage)
                 await asyncio.sleep(0)
-
-    async def _inputs(self) -> Inputs:
-        """All visits that are here, one envelope at a time."""
-        inputs = Inputs(Trust.of([gateway_keys.load(self._data_dir).public_key], self._records.table()))
-        for cose in members.envelopes(self._data_dir):
-            inputs.add_envelope(cose)
-            await asyncio.sleep(0)
-        return inputs
 
     def _has_lines(self, month: str) -> bool:
         with contextlib.closing(Lines(self._data_dir)) as lines:
             return bool(lines.all(month))
 
-    def _keep_lines(self, inputs: Inputs, told: Agreement, today: datetime.date, month: str) -> None:
-        found = settlement.sessions_in(inputs, told, month)
-        with contextlib.closing(Lines(self._data_dir)) as lines:
-            kept = lines.keep(found, told, today)
-        event("billing lines kept", month=month, lines=kept)
+
+@dataclass(frozen=True)
+class _Day:
+    """What is to be done: usages of days before `today` for `home`, and the lines of `month` (empty: none)."""
+
+    home: str
+    names: Names
+    today: datetime.date
+    month: str
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A thread's: nothing here touches what the loop uses. It ends early when `stop` is set: the gateway is ending."""
+
+    data_dir: Path
+    table: Table | None
+    told: Agreement
+    stop: threading.Event
+
+    def done(self, day: _Day) -> list[Usage]:
+        """Keeps the month's lines, and returns the usages. Raises GatewayError."""
+        own, usages, billed = gateway_keys.load(self.data_dir).public_key, list[Usage](), list[Session]()
+        trust = Trust.of([own], self.table)
+        for kids in signers(self.table, kid_of(own)):
+            inputs = self._inputs(trust, kids, kid_of(own) in kids)
+            for found in self._sessions(inputs, day):
+                usages += members.usages(day.home, day.names, found, day.today)
+                billed += settlement.in_month(found, day.month) if day.month else []
+        if self.stop.is_set():
+            return []
+        if day.month:
+            self._keep_lines(billed, day)
+        return usages
+
+    def _inputs(self, trust: Trust, kids: Set[bytes], is_own: bool) -> Inputs:
+        """What these keys have signed: all visits at once would not fit into a small computer's memory."""
+        inputs = Inputs(trust)
+        for cose in members.envelopes(self.data_dir, kids, own=is_own):
+            if self.stop.is_set():
+                break
+            inputs.add_envelope(cose)
+        return inputs
+
+    def _sessions(self, inputs: Inputs, day: _Day) -> Iterator[list[Session]]:
+        for host in inputs.hosts():
+            if not self.stop.is_set():
+                taps = [tap for tap in inputs.taps(host)[0] if day.month or tap.home == day.home]
+                yield sessions(taps, self.told)
+
+    def _keep_lines(self, billed: list[Session], day: _Day) -> None:
+        with contextlib.closing(Lines(self.data_dir)) as lines:
+            kept = lines.keep(billed, self.told, day.today)
+        event("billing lines kept", month=day.month, lines=kept)
+
+
+def signers(table: Table | None, own: bytes) -> list[Set[bytes]]:
+    """Key ids of gateways: those of one place stand together, and places that share one too; ours (`own`) is in one."""
+    found: list[Set[bytes]] = [{own}]
+    for place in table.places if table is not None else ():
+        kids = {kid_of(key) for key in place.gateways}
+        touching = [group for group in found if group & kids]
+        found = [group for group in found if not group & kids] + [kids.union(*touching)]
+    return found

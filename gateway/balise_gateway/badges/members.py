@@ -5,13 +5,12 @@ the member, and the place's own software.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import date
 from pathlib import Path
 
-from balise_gateway.badges.billing.agreement import Agreement
 from balise_gateway.badges.billing.days import Calendar
-from balise_gateway.badges.billing.sessions import Session, sessions
+from balise_gateway.badges.billing.sessions import Session
 from balise_gateway.badges.billing.visits import Inputs, Tap, Trust
 from balise_gateway.badges.connectors import Usage
 from balise_gateway.badges.federation.exchange import FILE_NAME as EXCHANGE_FILE
@@ -55,11 +54,10 @@ def taps_of(home: str, names: Names, inputs: Inputs, calendar: Calendar) -> list
     return sorted(found, key=lambda pair: (pair[1].t, pair[1].host, pair[1].tap))
 
 
-def usages(home: str, names: Names, inputs: Inputs, agreement: Agreement, before: date) -> list[Usage]:
+def usages(home: str, names: Names, found: Iterable[Session], before: date) -> list[Usage]:
     """The half-days of this home's members on days before that one, for the place's own software."""
-    taps = [tap for tap in inputs.taps()[0] if tap.home == home]
-    found = [(_member(names, session), session) for session in sessions(taps, agreement) if session.day < before]
-    return [_usage(member, session) for member, session in found if member is not None]
+    ours = ((_member(names, session), session) for session in found if session.home == home and session.day < before)
+    return [_usage(member, session) for member, session in ours if member is not None]
 
 
 def _member(names: Names, session: Session) -> Member | None:
@@ -72,10 +70,10 @@ def _usage(member: Member, session: Session) -> Usage:
     return Usage(key, member.id, member.client, session.host, day, session.half_days)
 
 
-def envelopes(data_dir: Path) -> Iterator[bytes]:
-    """Every signed envelope of visits that this gateway has, its own and its partners'."""
-    if (data_dir / JOURNAL_FILE).exists():
+def envelopes(data_dir: Path, kids: Set[bytes] | None = None, *, own: bool = True) -> Iterator[bytes]:
+    """Every signed envelope of visits that this gateway has: its own, and its partners' (or only those of `kids`)."""
+    if own and (data_dir / JOURNAL_FILE).exists():
         yield from own_visits(data_dir)
     if (data_dir / EXCHANGE_FILE).exists():
         with contextlib.closing(Exchange(data_dir, lambda: None)) as exchange:
-            yield from exchange.envelopes()
+            yield from exchange.envelopes(kids)

@@ -152,6 +152,14 @@ def _lacking(db: sqlite3.Connection, log: int, held: Holding, newest_first: bool
             yield row[1], row[5]
 
 
+def lacking(db: sqlite3.Connection, log: int, held: Holding) -> Iterator[int]:
+    """The numbers of what the hub lacks, the oldest first: none of the envelopes is read for them."""
+    for first, last in _gaps(held, Log.read(db, log).next_seq):
+        query = "SELECT seq FROM envelope WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq"
+        for (seq,) in db.execute(query, (log, first, last)):
+            yield seq
+
+
 def holds_visit(cose: bytes) -> bool:
     """Somebody stood at a door, or it is said who it was."""
     return any(isinstance(item, (Visit, VisitMapping)) for item in read_envelope(cose).items)

@@ -40,14 +40,18 @@ def check_period(period: str) -> str:
 
 def sessions_in(inputs: Inputs, agreement: Agreement, period: str | None = None) -> list[Session]:
     """All sessions, or those of one month: by the local day on which they began."""
-    found = sessions(inputs.taps()[0], agreement)
+    return in_month(sessions(inputs.taps()[0], agreement), period)
+
+
+def in_month(found: Iterable[Session], period: str | None) -> list[Session]:
+    """Those of one month: by the local day on which they began; all of them where none is named."""
     return [session for session in found if period is None or _month(session.day) == period]
 
 
 def settle(inputs: Inputs, agreement: Agreement, signatures: Signatures, period: str | None = None) -> Bill:
     """The bill of one month, or of all that was given."""
     taps, undated = inputs.taps()
-    counted = sessions_in(inputs, agreement, period)
+    counted = in_month(sessions(taps, agreement), period)
     half_days, gross = _debts(counted, agreement)
     left = setoff.set_off(gross)
     paid = transfers.fewest(setoff.balances(gross)) if agreement.mode == "net" else transfers.Payments(left, True)

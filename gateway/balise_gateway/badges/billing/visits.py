@@ -92,7 +92,7 @@ class Inputs:
     refused: set[tuple[str, bytes]] = field(default_factory=set)
     repeated: int = 0
     conflicts: set[tuple[str, str, bytes]] = field(default_factory=set)  # host, home, pseudonym: after taps()
-    _visits: dict[bytes, _Kept] = field(default_factory=dict)
+    _visits: dict[str, dict[bytes, _Kept]] = field(default_factory=dict)  # by host
     _mappings: dict[bytes, MappingRecord] = field(default_factory=dict)
     _anchors: dict[tuple[bytes, int, int], dict[bytes, Anchor]] = field(default_factory=dict)
     _names: dict[tuple[bytes, int, int], set[bytes]] = field(default_factory=dict)
@@ -151,17 +151,26 @@ class Inputs:
             return
         if isinstance(record.t, int) and record.t >= LAST_UTC_S:
             raise WireError("malformed", f"t of a visit is {record.t}: seconds since 1970, not milliseconds")
-        self.repeated += item in self._visits
-        kept = self._visits.setdefault(item, _Kept(record, False, set()))
+        of_host = self._visits.setdefault(record.host, {})
+        self.repeated += item in of_host
+        kept = of_host.setdefault(item, _Kept(record, False, set()))
         kept.verified |= log is not None
         kept.logs |= {log} if log else set()
 
-    def taps(self) -> tuple[list[Tap], list[Undated]]:
-        """All visits with their times, and those without; in an order that no input order changes."""
-        mappings = Mappings((record, item) for item, record in self._mappings.items())
+    def hosts(self) -> list[str]:
+        """The places of which there are visits."""
+        return sorted(self._visits)
+
+    def taps(self, host: str | None = None) -> tuple[list[Tap], list[Undated]]:
+        """All visits with their times, and those without; or one host's. In an order that no input order changes.
+
+        No visit of one host changes what counts at another: the whole is its hosts one after the other.
+        """
+        hosts = self.hosts() if host is None else [host]
+        mappings = Mappings((record, item) for item, record in self._mappings.items() if record.host in hosts)
         taps: list[Tap] = []
         undated: list[Undated] = []
-        for item, kept in sorted(self._visits.items()):
+        for item, kept in (pair for each in hosts for pair in sorted(self._visits.get(each, {}).items())):
             record, meant = kept.record, mappings.meant(kept.record)
             if meant.who == NOBODY != record.who:  # entered by mistake, says its host
                 continue
@@ -172,7 +181,7 @@ class Inputs:
             t, u, anchor = dated
             of_tap = record.host, record.home, meant.who, t, u, meant.grade, record.tap, item, kept.verified
             taps.append(Tap(*of_tap, meant.by | anchor, record.client))
-        self.conflicts = mappings.conflicts
+        self.conflicts = {each for each in self.conflicts if each[0] not in hosts} | mappings.conflicts
         return taps, undated
 
     def refused_by_reason(self) -> dict[str, int]:

@@ -1,10 +1,12 @@
 """How many visits are still to be sent, for the screen: those in envelopes that a hub lacks, and those in none yet.
 
-Promises a number from the journal alone, at most `MOST` looked at. Leaves sending to `delivery/`.
+Promises a number from the journal alone, at most `MOST` envelopes of a log counted; that an envelope is read once,
+however often the screen asks; and that a look reads no more than `READS` of them: after a start with a long backlog the
+number grows from look to look. Leaves sending to `delivery/`.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from balise_gateway.journal import tables
 from balise_gateway.logbook import logs
@@ -12,18 +14,52 @@ from balise_gateway.logbook.logs import OWN, Log
 from balise_wire.envelope import read_envelope
 from balise_wire.items import Visit
 
-MOST = 64  # envelopes of a log; beyond that nobody at the door cares how many more there are
-_BYTES = 1 << 22
+MOST = 64  # envelopes with visits, of a log; beyond that nobody at the door cares how many more there are
+READS = 16
 
 
-def waiting(db: sqlite3.Connection, visit_logs: Iterable[int]) -> int:
-    """The visits that the slowest of these logs' hubs lacks."""
-    return max((_waiting(db, log) for log in visit_logs), default=0)
+class Backlog:
+    """Of these logs."""
+
+    def __init__(self, visit_logs: Sequence[int]) -> None:
+        self._logs = visit_logs
+        self._visits: dict[int, dict[int, int]] = {log: {} for log in visit_logs}  # by number of an envelope
+        self._reads, self._is_whole = 0, True
+        self._told: tuple[object, int] = (None, 0)  # as of which state of the journal
+
+    def waiting(self, db: sqlite3.Connection) -> int:
+        """The visits that the slowest of these logs' hubs lacks."""
+        state = db, db.total_changes, db.execute("PRAGMA data_version").fetchone()
+        if state != self._told[0]:
+            self._reads, self._is_whole = READS, True
+            found = max((self._waiting(db, log) for log in self._logs), default=0)
+            self._told = (state if self._is_whole else None), found
+        return self._told[1]
+
+    def _waiting(self, db: sqlite3.Connection, log: int) -> int:
+        held, counted, found, with_visits = logs.holding(db, log), self._visits[log], 0, 0
+        parked = {row[1] for row in tables.PARKED.read(db, "log = ?", (log,))}
+        for gone in [seq for seq in counted if seq < held.next_seq]:
+            del counted[gone]
+        for seq in logs.lacking(db, log, held):
+            if seq in parked:
+                continue
+            if with_visits == MOST or (seq not in counted and not self._may_read()):
+                break
+            if seq not in counted:
+                counted[seq] = _visits_of(db, log, seq)
+            found, with_visits = found + counted[seq], with_visits + bool(counted[seq])
+        where = "entry > ? AND node = ? AND kind = ? AND (only_log IS NULL OR only_log = ?)"
+        values = (Log.read(db, log).cursor, OWN, Visit.kind, log)
+        (in_none,) = db.execute(f"SELECT count(*) FROM entry WHERE {where}", values).fetchone()
+        return found + int(in_none)
+
+    def _may_read(self) -> bool:
+        self._is_whole = self._reads > 0
+        self._reads -= self._is_whole
+        return self._is_whole
 
 
-def _waiting(db: sqlite3.Connection, log: int) -> int:
-    lacking = logs.to_send(db, log, logs.holding(db, log), _BYTES, MOST, visits_only=True)
-    found = sum(isinstance(item, Visit) for stored in lacking for item in read_envelope(stored.cose).items)
-    where = "entry > ? AND node = ? AND kind = ? AND (only_log IS NULL OR only_log = ?)"
-    values = (Log.read(db, log).cursor, OWN, Visit.kind, log)
-    return found + sum(1 for _ in tables.ENTRY.read(db, where, values))
+def _visits_of(db: sqlite3.Connection, log: int, seq: int) -> int:
+    row = tables.ENVELOPE.one(db, "log = ? AND seq = ?", (log, seq))
+    return 0 if row is None else sum(isinstance(item, Visit) for item in read_envelope(row[5]).items)

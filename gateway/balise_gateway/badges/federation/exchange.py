@@ -6,12 +6,13 @@ asked for again. Leaves HTTP to `exchange_paths.py`, and bills to `billing/`.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from balise_gateway.badges.database import open_database, transaction
+from balise_gateway.badges.turns import Steps, at_once
 from balise_gateway.errors import PaperError
 from balise_gateway.log import event
 from balise_wire.envelope import Envelope, split_sequence, verify_envelope
@@ -36,6 +37,7 @@ _STEPS = (
     CREATE TABLE count (name TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     """,
 )
+_KIDS = "SELECT DISTINCT kid FROM envelope ORDER BY kid"
 _FORGOTTEN = "forgotten"
 _MAX_CONFLICTS = 1_000  # one place that is broken must not fill the disk
 
@@ -47,6 +49,16 @@ class Outcome:
     names: set[tuple[bytes, int]] = field(default_factory=set)
     refused: list[dict[str, object]] = field(default_factory=list)
     conflicts: list[dict[str, object]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Good:
+    """One envelope of a request that may be kept. `index`: where it stood; `last_utc_s`: when its last visit was."""
+
+    index: int
+    envelope: Envelope
+    cose: bytes
+    last_utc_s: int
 
 
 class Exchange:
@@ -62,11 +74,21 @@ class Exchange:
 
     def take(self, body: bytes, now_utc_s: int) -> Outcome:
         """Verifies and keeps each envelope of a CBOR sequence; on return all that is not refused is on disk."""
-        outcome = Outcome()
-        keys = self._keys()
+        return at_once(self.taking(body, now_utc_s))
+
+    def taking(self, body: bytes, now_utc_s: int) -> Steps[Outcome]:
+        """The same, a step for each envelope; in the end all are written at once."""
+        outcome, keys, good = Outcome(), self._keys(), list[_Good]()
+        for index, cose in enumerate(_split(body, outcome)):
+            try:
+                envelope = verify_envelope(cose, keys)
+                good.append(_Good(index, envelope, cose, self._checked(envelope, now_utc_s)))
+            except (WireError, PaperError) as error:
+                outcome.refused.append({"index": index, "reason": error.reason, "detail": str(error)})
+            yield
         with transaction(self._db):
-            for index, cose in enumerate(_split(body, outcome)):
-                self._take_one(index, cose, keys, now_utc_s, outcome)
+            for each in good:
+                self._keep(each, now_utc_s, outcome)
             for told in (*outcome.refused, *outcome.conflicts):
                 self._count(str(told["reason"]))
         for told in outcome.refused[:1] + outcome.conflicts[:1]:
@@ -87,11 +109,13 @@ class Exchange:
         self._next[(kid, log)] = next_seq
         return next_seq, ranges
 
-    def envelopes(self) -> Iterator[bytes]:
-        """All that is held and not forgotten, by its name."""
-        query = "SELECT cose FROM envelope WHERE cose IS NOT NULL ORDER BY kid, log, seq"
-        for (cose,) in self._db.execute(query):
-            yield cose
+    def envelopes(self, kids: Set[bytes] | None = None) -> Iterator[bytes]:
+        """All that is held and not forgotten, by its name; or what these keys have signed."""
+        told = sorted(kids) if kids is not None else [kid for (kid,) in self._db.execute(_KIDS)]
+        for kid in told:
+            query = "SELECT cose FROM envelope WHERE kid = ? AND cose IS NOT NULL ORDER BY log, seq"
+            for (cose,) in self._db.execute(query, (kid,)):
+                yield cose
 
     def forget(self, now_utc_s: int, keep_days: int) -> int:
         """Drops envelopes whose last visit is older than that; their hashes stay. Returns how many."""
@@ -118,18 +142,6 @@ class Exchange:
         table = self._table()
         return table.gateway_keys() if table else {}
 
-    def _take_one(self, index: int, cose: bytes, keys: Mapping[bytes, bytes], now_utc_s: int, outcome: Outcome) -> None:
-        try:
-            envelope = verify_envelope(cose, keys)
-            last_utc_s = self._checked(envelope, now_utc_s)
-        except (WireError, PaperError) as error:
-            outcome.refused.append({"index": index, "reason": error.reason, "detail": str(error)})
-            return
-        outcome.names.add((envelope.kid, envelope.log))
-        if not self._keep(envelope, cose, last_utc_s, now_utc_s):
-            name = f"{envelope.kid.hex()}/{envelope.log}/{envelope.seq}"
-            outcome.conflicts.append({"index": index, "reason": "conflict", "detail": f"{name}: other bytes are held"})
-
     def _checked(self, envelope: Envelope, now_utc_s: int) -> int:
         """When its last visit was; now, where that is not known. Raises PaperError."""
         table = self._table()
@@ -148,22 +160,25 @@ class Exchange:
             times.append(when if isinstance(when, int) and when <= now_utc_s else now_utc_s)
         return max(times, default=now_utc_s)
 
-    def _keep(self, envelope: Envelope, cose: bytes, last_utc_s: int, now_utc_s: int) -> bool:
-        """Stores it; a repeat is harmless. False when the name is held with other bytes: these are kept apart."""
-        name, leaf = (envelope.kid, envelope.log, envelope.seq), leaf_hash(cose)
+    def _keep(self, good: _Good, now_utc_s: int, outcome: Outcome) -> None:
+        """Stores it; a repeat is harmless. Where the name is held with other bytes, these are kept apart and told."""
+        envelope = good.envelope
+        name, leaf = (envelope.kid, envelope.log, envelope.seq), leaf_hash(good.cose)
+        outcome.names.add(name[:2])
         query = "SELECT leaf FROM envelope WHERE kid = ? AND log = ? AND seq = ?"
         held = self._db.execute(query, name).fetchone()
         if held is None:
-            row = (*name, leaf, last_utc_s, cose)
+            row = (*name, leaf, good.last_utc_s, good.cose)
             self._db.execute("INSERT INTO envelope VALUES (?, ?, ?, ?, ?, ?)", row)
-            return True
-        if held[0] == leaf:
-            return True
+        elif held[0] != leaf:
+            told = f"{envelope.kid.hex()}/{envelope.log}/{envelope.seq}: other bytes are held"
+            outcome.conflicts.append({"index": good.index, "reason": "conflict", "detail": told})
+            self._keep_apart((*name, hashlib.sha256(good.cose).digest(), good.cose, now_utc_s))
+
+    def _keep_apart(self, row: tuple[object, ...]) -> None:
         (apart,) = self._db.execute("SELECT count(*) FROM conflict").fetchone()
         if apart < _MAX_CONFLICTS:
-            other = (*name, hashlib.sha256(cose).digest(), cose, now_utc_s)
-            self._db.execute("INSERT OR IGNORE INTO conflict VALUES (?, ?, ?, ?, ?, ?)", other)
-        return False
+            self._db.execute("INSERT OR IGNORE INTO conflict VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def _count(self, name: str, n: int = 1) -> None:
         sql = "INSERT INTO count VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n"

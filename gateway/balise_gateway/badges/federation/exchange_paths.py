@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from balise_gateway.badges.federation.exchange import Exchange, Outcome
 from balise_gateway.badges.federation.pace import Pace
 from balise_gateway.badges.federation.paths import SEQUENCE, bounded, refused
+from balise_gateway.badges.turns import in_turns
 from balise_gateway.errors import BadgeError
 from balise_gateway.log import event
 from balise_wire.envelope import HubAnswer, Signer, sign_answer
@@ -46,7 +47,7 @@ def batches_route(exchange: Exchange, signer: Signer, now_utc_ms: Callable[[], i
         if len(body) > MAX_BODY_BYTES:
             return refused(413, "too large", f"at most {MAX_BODY_BYTES} bytes in one request")
         try:
-            outcome = exchange.take(body, now_ms // _MS_PER_S)
+            outcome = await in_turns(exchange.taking(body, now_ms // _MS_PER_S))
         except BadgeError as error:
             event("partner's visits not kept", why=error)
             return _later(503, "nothing was kept; later, please", LATER_S)

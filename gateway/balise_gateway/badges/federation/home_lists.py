@@ -26,7 +26,7 @@ LOOK_S, REDATE_S = (
     60,
     3_600,
 )  # how often a register that was not written is looked through (credit, last days), and an unchanged list dated anew
-CARDS_A_MESSAGE = 4_000  # 50 bytes each: far below the largest signed message (1 MiB)
+CARDS_A_MESSAGE = 500  # a host opens one message at a time, and a card at its door waits meanwhile
 STEP = 1_000  # numbers between two lists, for the parts of the second
 _NEXT_YEAR_FROM_MONTH, _LAST_YEAR_TO_MONTH = 12, 1
 _REVOKED = 0  # stands where the year is

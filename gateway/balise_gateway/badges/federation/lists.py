@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from balise_gateway.badges.database import open_database, transaction
+from balise_gateway.badges.turns import Steps, at_once
 from balise_gateway.errors import PaperError
 from balise_gateway.log import event
 from balise_wire.card_list import REASONS, CardList, open_list, peek_list
@@ -103,20 +104,26 @@ class CardLists:
 
     def take(self, data: bytes, now_utc_s: int | None) -> bool:
         """Takes one list, or several that follow each other; False when all of them are held. Raises PaperError."""
-        home = ""
+        return at_once(self.taking(data, now_utc_s))
+
+    def taking(self, data: bytes, now_utc_s: int | None) -> Steps[bool]:
+        """The same, a step for each message; in the end all are taken at once."""
+        home, opened, news = "", list[CardList](), False
         try:
+            for message in split_sequence(data):
+                home, host, *_ = peek_list(message)
+                opened.append(self._opened(message, home, host, now_utc_s))
+                yield
             with transaction(self._db):
-                news = False
-                for message in split_sequence(data):
-                    home, host, *_ = peek_list(message)
-                    news = self._take_one(message, home, host, now_utc_s) or news
+                for cards in opened:
+                    home = cards.home
+                    news = self._take_one(cards) or news
         except WireError as error:
             refusal = PaperError(error.reason, f"list of {home or 'nobody'}: {error.detail}")
             raise self._counted(home, refusal) from error
         except PaperError as error:
             raise self._counted(home, error) from error
-        finally:
-            self._scan_keys = dict(self._db.execute("SELECT home, scan_key FROM list"))
+        self._scan_keys = dict(self._db.execute("SELECT home, scan_key FROM list"))
         if news:
             event("list of cards taken", home=home, number=self.number_of(home))
         return news
@@ -137,7 +144,7 @@ class CardLists:
             told.append(row | {"stale": age_s is None or age_s > stale_s})
         return told
 
-    def _take_one(self, message: bytes, home: str, host: str, now_utc_s: int | None) -> bool:
+    def _opened(self, message: bytes, home: str, host: str, now_utc_s: int | None) -> CardList:
         if host != self._place:
             raise PaperError("not for us", f"a list of {home} for {host}; this is {self._place}")
         place, pair_key = self._home(home), self._pair_key(home)
@@ -146,7 +153,10 @@ class CardLists:
         cards = open_list(message, {kid_of(key): key for key in place.sign}, pair_key)
         if now_utc_s is not None and cards.utc_s > now_utc_s + DAY_S:
             raise PaperError("from the future", f"the list of {home} is dated {cards.utc_s}; now it is {now_utc_s}")
-        held = self.number_of(home)
+        return cards
+
+    def _take_one(self, cards: CardList) -> bool:
+        home, held = cards.home, self.number_of(cards.home)
         if cards.number == held:
             return False
         if cards.number < held:

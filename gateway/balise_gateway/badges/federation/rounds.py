@@ -14,6 +14,7 @@ from balise_gateway.badges.federation.guests import Guests
 from balise_gateway.badges.federation.lists import CardLists
 from balise_gateway.badges.federation.table_cache import TableCache
 from balise_gateway.badges.settings import BadgeSettings
+from balise_gateway.badges.turns import in_turns
 from balise_gateway.delivery.http_hub import Answer, Http
 from balise_gateway.errors import BadgeError, HubError, PaperError
 from balise_gateway.log import event
@@ -85,11 +86,12 @@ class Rounds:
         if answer.status == NOTHING_NEW:
             return
         try:
-            news = self._lists.take(answer.body, self._now_utc_s())
+            news = await in_turns(self._lists.taking(answer.body, self._now_utc_s()))
         except PaperError as error:
             if error.reason != "gap":
                 raise
-            news = self._lists.take((await self._list(url, 0)).body, self._now_utc_s())
+            whole = await self._list(url, 0)
+            news = await in_turns(self._lists.taking(whole.body, self._now_utc_s()))
         if news:
             self._on_news()
 
