@@ -199,6 +199,20 @@ def test_back_off_doubles_up_to_a_limit_with_jitter(tmp_path: Path) -> None:
     played(scene)
 
 
+def test_a_hub_may_be_asked_again_as_seldom_as_its_host_wants(tmp_path: Path) -> None:
+    """Five minutes were the longest wait, whatever `retry_s` said."""
+
+    async def scene() -> None:
+        settings = HubSettings(name="far", kind="fake", log=LOG, retry_s=7_200)
+        freight = freight_of(FarHub(), LOG, journal_with(tmp_path, 0), ORIGIN, FakeClock())
+        made = Uplink(settings, FarHub(), freight, Random(1))
+        for _ in range(20):
+            made._failed("away")
+        assert 3_600 <= made._back_off_s() <= 7_200
+
+    played(scene)
+
+
 def test_a_hub_may_say_how_long(tmp_path: Path) -> None:
     async def scene() -> None:
         made = uplink_of(journal_with(tmp_path, 1), _Later(), Patience())

@@ -19,9 +19,9 @@ from balise_gateway.badges.billing.settlement import Bill, settle
 from balise_gateway.badges.billing.visits import Inputs, Trust
 from balise_gateway.badges.federation.sequence import own_visits
 from balise_gateway.clock import UNKNOWN_MS
-from balise_sim.clocks import VirtualLoop
 from balise_wire.places import Table, sign_table
 from gateway.badges.places import AGREEMENT, FEDERATION, PLACE_TERMS, PlaceAt, Roads
+from gateway.badges.virtual import PatientLoop
 
 ZONE = ZoneInfo("Europe/Paris")
 MONTH, DAYS = datetime.date(2026, 3, 1), 31  # a month in which the clocks change
@@ -148,7 +148,7 @@ class Federation:
     """The places of a plan, played."""
 
     def __init__(self, folder: Path, count: int, members: int, seed: int) -> None:
-        self.folder, self.members, self.loop = folder, members, VirtualLoop()
+        self.folder, self.members, self.loop = folder, members, PatientLoop()
         self.names = [f"lieu{number:02}.example" for number in range(count)]
         self.plan, self.roads = planned(self.names, members, seed), Roads()
         self.clocks: dict[str, WrongClock] = {}
@@ -161,6 +161,7 @@ class Federation:
     def play(self) -> None:
         """The whole month, and some days more in which all links hold."""
         self.loop.run_until_complete(self._play())
+        self.loop.close()
 
     async def _play(self) -> None:
         await self._open()
@@ -189,7 +190,7 @@ class Federation:
 
     async def _start(self, place: PlaceAt) -> None:
         partners = {n: p.keys.signer.public_key for n, p in self.places.items() if n != place.name}
-        await place.start(place.config(partners, batch_s=43_200, home_batch_s=43_200, badge="ask_s = 43200"))
+        await place.start(place.config(partners, batch_s=DAY_S, home_batch_s=DAY_S, badge=f"ask_s = {DAY_S}"))
 
     def _acts(self) -> list[tuple[int, int, Act, tuple[object, ...]]]:
         """(when, number, what, with what) of all that happens, in order."""

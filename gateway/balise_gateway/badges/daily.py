@@ -42,6 +42,8 @@ class Daily:
     def __init__(self, records: Records, data_dir: Path, tell: Tell | None) -> None:
         self._records, self._data_dir, self._tell = records, data_dir, tell
         self._done: datetime.date | None = None
+        self._told: Agreement | None = None
+        self._lines_of = ""  # the month whose lines were kept last, also when there were none
 
     async def look(self) -> None:
         """Does what is due today; never raises for files: it is tried again in an hour."""
@@ -49,7 +51,7 @@ class Daily:
         if now_s is None or path is None:
             return
         try:
-            told = agreements.load(path)
+            told = self._told = agreements.load(path, self._told)
             today = Calendar(told.timezone, told.rules.day_starts_min).day_of(now_s)
             if today != self._done:
                 await self._day(told, today)
@@ -59,7 +61,7 @@ class Daily:
 
     async def _day(self, told: Agreement, today: datetime.date) -> None:
         month = (today.replace(day=1) - datetime.timedelta(days=1)).strftime("%Y-%m")
-        due = today.day > LATE_DAYS and not self._has_lines(month)
+        due = today.day > LATE_DAYS and month != self._lines_of and not self._has_lines(month)
         if not due and self._tell is None:
             return
         records, stop = self._records, threading.Event()
@@ -70,6 +72,7 @@ class Daily:
             usages = await asyncio.to_thread(work.done, day)
         finally:
             stop.set()
+        self._lines_of = month if today.day > LATE_DAYS else ""
         for usage in usages:
             if self._tell is not None:
                 self._tell(usage)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 LOOK_S = 2.0  # how soon an unplugged reader, a new list or a backlog is on the screen
-QUIET_LOOK_S = 300.0  # the same where there is nothing to look at
+QUIET_LOOK_S = 900.0  # the same where there is nothing to look at
 OPEN_AGAIN_S = 60.0  # how often files that could not be opened are tried again
 SUN_S = 300.0  # how often homes are asked about SUN messages, where any waits
 MOST_VERDICTS = 20

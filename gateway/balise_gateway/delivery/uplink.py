@@ -7,6 +7,7 @@ back-off with jitter. Leaves the protocol to the adapter, and what a piece is to
 """
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -35,13 +36,14 @@ def freight_of(
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait after a failure: doubling from the first to the last; what is parked is tried again daily.
+    """How long to wait after a failure: doubling from the first to the hub's `retry_s`, or to `last_s` if that is less;
+    what is parked is tried again daily.
 
     A hub that does not let us in is asked again only every `denied_s`: it is the host who must do something.
     """
 
     first_s: float = 1.0
-    last_s: float = 300.0
+    last_s: float = math.inf
     parked_s: float = 86_400.0
     denied_s: float = 3_600.0
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 from pathlib import Path
 
 from balise_gateway.badges.billing.lines import Lines
@@ -83,4 +84,24 @@ def test_lines_are_kept_without_anybody_drawing_up_a_bill_and_outlive_the_visits
             with contextlib.closing(Lines(here.folder)) as lines:
                 assert lines.all() == [line]
 
+    asyncio.run(scene())
+
+
+def test_a_month_in_which_nobody_went_anywhere_is_gone_through_once(tmp_path: Path) -> None:
+    """Every day after the tenth all visits were read, because there was no line of the month before."""
+
+    async def scene() -> None:
+        async with places(tmp_path, HERE) as made:
+            (here,) = made.values()
+            daily, days = Daily(here.office.records, here.folder, None), list[int]()
+            sys.addaudithook(lambda name, told: days.append(day[0]) if is_journal(name, told) else None)
+            for day[0] in range(1, 25):
+                here.clock.now_ms += DAY_MS
+                await daily.look()
+            assert set(days) == {2}  # the clock begins on the ninth of December
+
+    def is_journal(name: str, told: tuple[object, ...]) -> bool:
+        return name == "sqlite3.connect" and str(tmp_path) in str(told[0]) and "exchange.db" in str(told[0])
+
+    day = [0]
     asyncio.run(scene())

@@ -128,13 +128,13 @@ class Agreement:
         return hashlib.sha256(self.raw).hexdigest()
 
 
-def load(path: Path) -> Agreement:
-    """The agreement that this file holds. Raises PaperError."""
+def load(path: Path, held: Agreement | None = None) -> Agreement:
+    """The agreement that this file holds; `held` again where that is the same one. Raises PaperError."""
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise PaperError(_REASON, f"{path}: cannot be read ({error.strerror})") from error
-    return parse(raw, path)
+    return held if held is not None and held.raw == raw else parse(raw, path)
 
 
 def parse(raw: bytes, path: Path) -> Agreement:

@@ -85,8 +85,9 @@ class DeskKeys:
             found = (self._data_dir / FILE_NAME).stat()
             stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
         except FileNotFoundError:
-            stamp = None
-        if stamp is None or stamp != self._stamp:
+            self._desks, self._stamp = [], None
+            return self._desks
+        if stamp != self._stamp:
             self._desks = []  # what cannot be read lets nobody in
             self._desks = read(self._data_dir)
             self._stamp = stamp

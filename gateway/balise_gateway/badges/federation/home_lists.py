@@ -10,7 +10,7 @@ import datetime
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -87,7 +87,7 @@ class _Asked:
 class _Cards:
     """The register at one moment."""
 
-    version: object
+    version: object = field(compare=False)
     active: list[Card]
     revoked: list[tuple[Card, int]]
 
@@ -110,6 +110,8 @@ class HomeLists:
         self._lock = threading.Lock()
         self._cards_a_message = cards_a_message
         self._looked: dict[str, tuple[int, object]] = {}  # when, and at which version of the register, by host
+        self._said: dict[str, tuple[_Cards, list[int], bytes]] = {}  # what the newest list of each host was made of
+        self._read: tuple[int, _Cards] | None = None  # the register as it was read last, and when
 
     def close(self) -> None:
         with self._lock:
@@ -137,6 +139,7 @@ class HomeLists:
     def look_again(self) -> None:
         """The register has changed: the next list says so, however soon it is asked for."""
         self._looked.clear()
+        self._read = None
 
     def _host(self, host: str) -> Place:
         table = self._table()
@@ -151,7 +154,11 @@ class HomeLists:
         looked_s, at_version = self._looked.get(asked.host, (-LOOK_S, None))
         if at_version == version and 0 <= asked.utc_s - looked_s < LOOK_S:
             return None
-        return _Cards(version, list(self._register.active()), list(self._register.revoked()))
+        if self._read is not None and self._read[1].version == version and 0 <= asked.utc_s - self._read[0] < LOOK_S:
+            return self._read[1]  # for another host
+        cards = _Cards(version, list(self._register.active()), list(self._register.revoked()))
+        self._read = asked.utc_s, cards
+        return cards
 
     def _made(self, asked: "_Asked", box: bytes, cards: "_Cards | None") -> bytes:
         pair_key = self._keys.pair_key(self._place, asked.host, box)
@@ -169,10 +176,13 @@ class HomeLists:
         """Makes a new list when something has changed, or when the newest is old."""
         host, utc_s = asked.host, asked.utc_s
         number, whole_from, dated_s = self._head(host)
-        wanted = self._wanted(asked, pair_key, cards)
-        held = self._held(host)
-        changed = {key: said for key, said in wanted.items() if held.get(key) != said}
-        dropped = held.keys() - wanted.keys()
+        said = cards, asked.years, pair_key
+        wanted: dict[tuple[bytes, int], Said] = {}
+        changed, dropped = wanted, set[tuple[bytes, int]]()
+        if number == 0 or self._said.get(host) != said:  # thousands of tokens are made for it
+            wanted, held = self._wanted(asked, pair_key, cards), self._held(host)
+            changed = {key: told for key, told in wanted.items() if held.get(key) != told}
+            dropped = held.keys() - wanted.keys()
         if changed or dropped or number == 0 or utc_s - dated_s >= REDATE_S:
             new = max(number, self._head(_FLOOR)[0]) + STEP
             whole = number == 0 or any(_is_silent(key, wanted, asked.years) for key in dropped)
@@ -182,6 +192,7 @@ class HomeLists:
                 db.executemany("DELETE FROM said WHERE host = ? AND token = ? AND year = ?", gone)
                 head = (host, new, new if whole else whole_from, utc_s)
                 db.execute("INSERT OR REPLACE INTO head VALUES (?, ?, ?, ?)", head)
+        self._said[host] = said
         self._looked[host] = (utc_s, cards.version)
 
     def _head(self, host: str) -> tuple[int, int, int]:

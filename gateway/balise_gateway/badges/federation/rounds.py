@@ -6,7 +6,7 @@ the whole list once. Leaves what is taken to `table_cache.py` and `lists.py`.
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -20,8 +20,9 @@ from balise_gateway.errors import BadgeError, HubError, PaperError
 from balise_gateway.log import event
 
 TIMEOUT_S = 30.0
-RETRY_S = 60.0  # while somebody is away: after a power cut all places of a street start at once
+RETRY_S = 60.0  # after which who was away is asked again: after a power cut all places of a street start at once
 NOTHING_NEW = 204
+_TABLE = "table"  # its name among those who were away: no place has it, a place has a dot
 
 
 class Rounds:
@@ -45,21 +46,40 @@ class Rounds:
         self.away: dict[str, str] = {}  # who did not answer, or not well, and what was said
 
     async def run(self, every_s: float) -> None:
-        """Rounds until cancelled; sooner where somebody was away."""
-        while True:
-            await self.once()
-            await asyncio.sleep(min(every_s, RETRY_S) if self.away else every_s)
+        """Rounds until cancelled; in between those who were away are asked again, less and less often."""
+        await _rounds(self.once, self.again, lambda: bool(self.away), every_s)
 
     async def once(self) -> None:
         """The table, then each list. Never raises for what others do."""
+        await self._ask_table()
+        homes = self._homes()
+        await self._ask(homes, homes)
+        self.away = {name: why for name, why in self.away.items() if name in (_TABLE, *homes)}
+
+    async def again(self) -> None:
+        """The same, of those who were away; everybody when the table has come at last: there may be homes in it."""
+        was_away = set(self.away)
+        if _TABLE in was_away:
+            await self._ask_table()
+        homes = self._homes()
+        has_come = _TABLE in was_away and _TABLE not in self.away
+        await self._ask(homes, homes if has_come else was_away)
+
+    async def _ask_table(self) -> None:
         if self._settings.table_url:
-            await self._asked("table", self._fetch_table)
+            await self._asked(_TABLE, self._fetch_table)
+
+    async def _ask(self, homes: Mapping[str, str], names: Collection[str]) -> None:
+        for home, url in homes.items():
+            if home in names:
+                await self._asked(home, functools.partial(self._fetch_list, home, url))
+
+    def _homes(self) -> dict[str, str]:
+        """Where each home has its list for us."""
         table = self._table.table
-        places = [place for place in table.places if place.lists and place.id != self._settings.place] if table else []
-        for place in places:
-            await self._asked(place.id, functools.partial(self._fetch_list, place.id, place.lists))
-        known = {"table", *(place.id for place in places)}
-        self.away = {name: why for name, why in self.away.items() if name in known}
+        told = {place.id: place.lists for place in table.places if place.lists} if table else {}
+        told.pop(self._settings.place, None)
+        return told
 
     async def close(self) -> None:
         await self._http.close()
@@ -110,11 +130,13 @@ class GuestRounds:
         self._rounds: dict[str, Rounds] = {}
 
     async def run(self, every_s: float) -> None:
-        """Rounds until cancelled; sooner where somebody was away."""
-        while True:
-            await self.once()
-            away = any(each.away for each in self._rounds.values())
-            await asyncio.sleep(min(every_s, RETRY_S) if away else every_s)
+        """Rounds until cancelled; in between those who were away are asked again, less and less often."""
+        await _rounds(self.once, self.again, lambda: any(each.away for each in self._rounds.values()), every_s)
+
+    async def again(self) -> None:
+        """The same, of those who were away."""
+        for each in self._rounds.values():
+            await each.again()
 
     async def once(self) -> None:
         """Each place's lists. Never raises for what others do."""
@@ -132,3 +154,19 @@ class GuestRounds:
     async def close(self) -> None:
         for rounds in self._rounds.values():
             await rounds.close()
+
+
+async def _rounds(
+    once: Callable[[], Awaitable[None]],
+    again: Callable[[], Awaitable[None]],
+    is_away: Callable[[], bool],
+    every_s: float,
+) -> None:
+    while True:
+        await once()
+        pause_s, left_s = RETRY_S, every_s
+        while is_away() and pause_s < left_s:
+            await asyncio.sleep(pause_s)
+            await again()
+            pause_s, left_s = 2 * pause_s, left_s - pause_s
+        await asyncio.sleep(left_s)

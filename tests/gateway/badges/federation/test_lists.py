@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from balise_gateway.errors import PaperError
 from balise_wire.card_list import ENDED, LOST, open_list, peek_list
 from balise_wire.cose import kid_of
 from balise_wire.envelope import split_sequence
-from gateway.badges.federation.places import HOME, HOST, KEYS, NOW_S, PARIS, THIRD, Cards, cache
+from balise_wire.places import PlaceKeys, number_token
+from gateway.badges.federation.places import HOME, HOST, KEYS, NAMES, NOW_S, PARIS, THIRD, Cards, cache, place, signed
 
 UID = bytes.fromhex("04a1b2c3d4e5f6")
 ONE = Card("0000000001", "anne", KEYS[HOME].uid_token(UID), "metropole", 7)
@@ -135,6 +137,39 @@ def test_a_list_that_has_not_changed_is_dated_anew_but_not_each_time(tmp_path: P
     assert pair.sync(NOW_S + REDATE_S)
     assert pair.host.list_utc_s(HOME) == NOW_S + REDATE_S
     assert pair.host.by_number(HOME, ONE.number) is not None
+
+
+def statements(pair: Pair, base: int, utc_s: int) -> tuple[bytes, list[str]]:
+    """The message, and what was asked of the file of lists for it."""
+    asked: list[str] = []
+    pair.home._db.set_trace_callback(asked.append)
+    message = pair.message(base, utc_s)
+    pair.home._db.set_trace_callback(None)
+    return message, asked
+
+
+def test_where_nothing_has_changed_no_card_is_gone_through_again(tmp_path: Path) -> None:
+    """Sixteen hosts ask every quarter of an hour, and each time thousands of tokens were made."""
+    pair = Pair(tmp_path, ONE, TWO)
+    pair.sync(NOW_S)
+    message, asked = statements(pair, STEP, NOW_S + REDATE_S)
+    assert message
+    assert not [each for each in asked if "FROM said WHERE host" in each and "number >" not in each]
+    pair.register.revoke(TWO.number, LOST)
+    _, asked = statements(pair, STEP, NOW_S + REDATE_S + LOOK_S)
+    assert [each for each in asked if "FROM said WHERE host" in each and "number >" not in each]
+
+
+def test_a_host_with_a_new_box_key_gets_tokens_of_the_new_pair(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE)
+    pair.sync(NOW_S)
+    new = PlaceKeys(b"n" * 32, b"h" * 32)
+    changed = [replace(place(name), box=new.box_public) if name == HOST else place(name) for name in NAMES]
+    pair.table.take(signed(2, changed))
+    message = pair.message(STEP, LATER_S)
+    pair_key, signer = new.pair_key(HOME, HOST, place(HOME).box), KEYS[HOME].signer
+    opened = open_list(message, {signer.kid: signer.public_key}, pair_key)
+    assert number_token(pair_key, ONE.number) in {each.token for each in opened.entries}
 
 
 def test_a_host_that_was_away_gets_all_changes_at_once(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A host that asks its keeper and its homes over HTTP: what it has afterwards, and when somebody is away."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import httpx
@@ -28,6 +29,7 @@ from gateway.badges.federation.places import (
     place,
     signed,
 )
+from gateway.badges.virtual import PatientLoop
 
 ONE, TWO = Card("0000000001", "anne", None, "", 7), Card("0000000002", "bob")
 
@@ -62,6 +64,22 @@ class Town:
     async def once(self) -> None:
         await self.rounds.once()
         await self.rounds.close()
+
+    def run(self, for_s: float, every_s: float) -> None:
+        """So long on virtual time."""
+
+        async def scene() -> None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(for_s):
+                    await self.rounds.run(every_s)
+            await self.rounds.close()
+
+        loop = PatientLoop()
+        loop.run_until_complete(scene())
+        loop.close()
+
+    def asked_of(self, name: str) -> int:
+        return sum(f"https://{name}/" in each for each in self.net.asked)
 
 
 @pytest.fixture
@@ -150,3 +168,24 @@ def test_wrong_questions_get_a_reason(town: Town) -> None:
 
     bad = (400, "malformed")
     assert asyncio.run(answers()) == [bad, bad, bad, (404, "unknown place"), bad, (404, "unknown place")]
+
+
+def test_who_is_away_is_asked_again_less_and_less_often_and_nobody_else_is(town: Town) -> None:
+    """A place that is closed for a month made every other place ask everybody once a minute."""
+    town.net.down.add(THIRD)
+    town.run(for_s=3_599, every_s=3_600)
+    assert town.asked_of(THIRD) == 1 + 5  # after 1, 3, 7, 15 and 31 minutes
+    assert town.asked_of(HOME) == 1
+    town.net.asked.clear()
+    town.run(for_s=3_650, every_s=3_600)
+    assert town.asked_of(HOME) == 2
+
+
+def test_after_a_keeper_that_was_away_all_homes_of_the_new_table_are_asked(town: Town) -> None:
+    town.net.down.add("keeper.example")
+    town.go()
+    assert town.asked_of(HOME) == 0
+    town.net.down.clear()
+    asyncio.run(town.rounds.again())
+    assert town.lists.by_number(HOME, ONE.number) is not None
+    assert not town.rounds.away
