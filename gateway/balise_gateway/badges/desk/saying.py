@@ -66,12 +66,15 @@ class Sayer:
     def _dated(self, tap: Tap, utc_ms: int | None) -> Tap | None:
         """With its time, if that is known by now; None while it may still become known.
 
-        What becomes known is written down before it is said, so that it is never said in two ways.
+        What becomes known is written down before it is said, so that it is never said in two ways. A start that never
+        knew the time is told by what was known before and after it: it waits for that too.
         """
-        if tap.utc_s is not None or tap.boot != self._book.start:
+        if tap.utc_s is not None:
             return tap
         if utc_ms is None:
             return None
+        if tap.boot != self._book.start:
+            return tap
         ago_ms = self._clock.boot_ms() - tap.ticks_s * _MS_PER_S
         unsure_ms = self._clock.uncertainty_ms() + _MS_PER_S + abs(ago_ms) * DRIFT_PPM // _PER_MILLION
         utc_s, unsure_s = (utc_ms - ago_ms) // _MS_PER_S, -(-unsure_ms // _MS_PER_S)

@@ -111,7 +111,13 @@ def test_taps_of_a_start_without_any_clock_are_told_with_their_ticks_and_a_brack
     clock.now_ms += 3_600_000
     third = Door(tmp_path, clock)
     third.sayer.say()
+    assert third.visits() == []  # said now, nobody would ever learn when it was
+    clock.now_ms += 3_600_000
+    clock.unsure_ms = 20
+    third.sayer.say()
     assert third.visits()[0].t == (DOMAIN_OF_BOOK + 2, 3_600)
+    anchors = [item for item in third.items() if isinstance(item, Anchor)]
+    assert [anchor.boot for anchor in anchors] == [DOMAIN_OF_BOOK + 2]
     third.close()
 
 
