@@ -14,6 +14,7 @@ from balise_gateway.errors import BadgeError
 
 APPLICATION_ID = 0x42414C42  # "BALB"
 _MODE = 0o600
+_PATIENCE = "PRAGMA busy_timeout = 5000"  # a command may read or write beside the gateway
 
 
 def open_database(path: Path, steps: Sequence[str], *, any_thread: bool = False) -> sqlite3.Connection:
@@ -53,11 +54,25 @@ def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
                 db.execute("ROLLBACK")
 
 
+def leave_no_trace(db: sqlite3.Connection) -> None:
+    """What was deleted is gone from the write-ahead log too, which SQLite else overwrites only as it is used again.
+
+    Waits for nobody: while a command reads beside the gateway the log stays, until the next time. Raises BadgeError.
+    """
+    try:
+        db.execute("PRAGMA busy_timeout = 0")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        raise BadgeError(f"what was deleted still stands in the write-ahead log: {error}; check the disk") from error
+    finally:
+        db.execute(_PATIENCE)
+
+
 def _prepare(db: sqlite3.Connection, path: Path, steps: Sequence[str]) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA secure_delete = ON")  # what is forgotten is gone from the file too
-    db.execute("PRAGMA busy_timeout = 5000")  # a command may read or write beside the gateway
+    db.execute(_PATIENCE)
     (made_by,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()

@@ -123,6 +123,19 @@ class Journal:
         except (sqlite3.Error, JournalDamaged) as error:
             raise self.fault(error) from error
 
+    def leave_no_trace(self) -> None:
+        """What was deleted is gone from the write-ahead log too; while somebody reads, it stays until the next time.
+
+        Raises JournalUnavailable or JournalDamaged.
+        """
+        with self.reading() as db:
+            (patience_ms,) = db.execute("PRAGMA busy_timeout").fetchone()
+            db.execute("PRAGMA busy_timeout = 0")
+            try:
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                db.execute(f"PRAGMA busy_timeout = {patience_ms}")
+
     def audit(self) -> None:
         """Reads some envelopes, beginning anywhere and then in turn, so that all are read within days.
 

@@ -57,7 +57,7 @@ class Keeper:
     def __init__(self, journal: Journal, clock: Clock, bounds: Bounds, hub_logs: Sequence[int], origin: str) -> None:
         self._journal, self._clock, self._bounds = journal, clock, bounds
         self._hub_logs, self._origin = tuple(hub_logs), origin
-        self._making_room = False
+        self._making_room = self._has_forgotten = False
         self._offset_ms: int | None = None  # UTC at boot, as the clock tells it
         self._settled_at_ms = self._look_at_ms = 0
 
@@ -72,7 +72,11 @@ class Keeper:
         with self._journal.transaction() as db:
             if too_large:
                 return self._make_room(db)
-            return now_utc_ms is not None and self._drop_old(db, now_utc_ms)
+            more = now_utc_ms is not None and self._drop_old(db, now_utc_ms)
+        if self._has_forgotten and not more:  # once a day at most: each costs the card its pages
+            self._has_forgotten = False
+            self._journal.leave_no_trace()
+        return more
 
     def _is_too_large(self, db: sqlite3.Connection) -> bool:
         """Above the bound; while room is being made, above the low mark."""
@@ -110,6 +114,7 @@ class Keeper:
             before_ms = now_utc_ms - round(self._bounds.keep_taps_days * _MS_PER_DAY)
             for (log,) in db.execute("SELECT log FROM log ORDER BY log").fetchall():
                 if self._drop(db, _visits_before(db, log, before_ms), _TAPS_OVER):
+                    self._has_forgotten = True
                     return True
         self._look_at_ms = self._clock.boot_ms() + AGE_LOOK_MS
         return False

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from balise_gateway.badges.database import open_database, transaction
+from balise_gateway.badges.database import leave_no_trace, open_database, transaction
 
 FILE_NAME = "badges.db"
 NOTE_S = 3_600
@@ -188,6 +188,12 @@ class Book:
             self._set(f"last utc of start {self.start}", utc_s)
         self._noted_utc_s = utc_s
 
+    def last_known_utc_s(self) -> int:
+        """The latest time that is known to have been; 0 when none is."""
+        query = "SELECT max(value) FROM note WHERE name GLOB 'last utc of start *'"
+        (last_s,) = self.db.execute(query).fetchone()
+        return int(last_s or 0)
+
     def bracket(self, start: int) -> tuple[int, int] | None:
         """(not before, not after) in UTC seconds for a start without any; None where one side is open."""
         edges = dict(self.db.execute("SELECT name, value FROM note WHERE name GLOB '* utc of start *'").fetchall())
@@ -202,6 +208,7 @@ class Book:
             gone = db.execute("DELETE FROM tap WHERE utc_s < ? OR (utc_s IS NULL AND tap < ?)", (before_utc_s, last))
             for table in ("provisional", "sun"):
                 db.execute(f"DELETE FROM {table} WHERE tap NOT IN (SELECT tap FROM tap)")
+        leave_no_trace(self.db)
         return gone.rowcount
 
     @property
@@ -221,6 +228,7 @@ class Book:
             gone = db.execute(f"DELETE FROM tap WHERE who IN ({marks})", tuple(pseudonyms))
             for table in ("provisional", "sun"):
                 db.execute(f"DELETE FROM {table} WHERE tap NOT IN (SELECT tap FROM tap)")
+        leave_no_trace(self.db)
         return gone.rowcount
 
     def counts(self) -> dict[str, int]:

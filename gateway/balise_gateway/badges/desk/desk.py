@@ -82,8 +82,13 @@ class Desk:
         return self._finder.find(claim, When(self._year(utc_s), utc_s // _DAY_S, old_before_utc_s))
 
     def _year(self, utc_s: int | None) -> int:
-        """Of the local day; without a clock, of the time that this computer takes for now."""
-        return self._calendar.day_of(self._clock.utc_ms() // _MS_PER_S if utc_s is None else utc_s).year
+        """Of the local day. Without a clock: as late as this computer believes, and it was already once.
+
+        A clock that begins at 1970 would have everybody under a pseudonym that no home has told.
+        """
+        if utc_s is None:
+            utc_s = max(self._clock.utc_ms() // _MS_PER_S, self._book.last_known_utc_s())
+        return self._calendar.day_of(utc_s).year
 
     def _scene(self, utc_s: int | None, bearer: Bearer | None) -> Scene:
         settings = self._settings

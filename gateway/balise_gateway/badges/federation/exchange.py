@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from balise_gateway.badges.database import open_database, transaction
+from balise_gateway.badges.database import leave_no_trace, open_database, transaction
 from balise_gateway.badges.turns import Steps, at_once
 from balise_gateway.errors import PaperError
 from balise_gateway.log import event
@@ -122,10 +122,11 @@ class Exchange:
         before_s = now_utc_s - keep_days * DAY_S
         with transaction(self._db) as db:
             due = "WHERE last_utc_s < ? AND cose IS NOT NULL"
-            gone = db.execute(f"UPDATE envelope SET cose = NULL {due}", (before_s,)).rowcount
+            gone = db.execute(f"UPDATE envelope SET cose = NULL, last_utc_s = 0 {due}", (before_s,)).rowcount
             gone += db.execute("DELETE FROM conflict WHERE at_utc_s < ?", (before_s,)).rowcount
             if gone:
                 self._count(_FORGOTTEN, gone)
+        leave_no_trace(self._db)
         if gone:
             event("partners' visits forgotten", envelopes=gone)
         return gone

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from balise_gateway.badges.database import open_database, transaction
+from balise_gateway.badges.database import leave_no_trace, open_database, transaction
 
 FILE_NAME = "typed.db"
 NOT, WANTED, SAID = 0, 1, 2  # whether a visit was cancelled: no; yes, not said yet; yes
@@ -92,7 +92,9 @@ class TypedBook:
     def forget(self, before_utc_s: int) -> int:
         """Deletes visits of before then; returns how many."""
         with transaction(self._db) as db:
-            return db.execute("DELETE FROM visit WHERE utc_s < ?", (before_utc_s,)).rowcount
+            gone = db.execute("DELETE FROM visit WHERE utc_s < ?", (before_utc_s,)).rowcount
+        leave_no_trace(self._db)
+        return gone
 
     def _found(self, where: str, values: Sequence[object]) -> list[Typed]:
         rows = self._db.execute(f"SELECT {_COLUMNS} FROM visit WHERE {where}", tuple(values))
