@@ -1,4 +1,6 @@
-"""`balise badge desk`: guest places, which have no gateway and type names and cards on this one's page."""
+"""`balise badge desk`: who types names and cards on this gateway's page: its own place, and guest places, which have no
+gateway.
+"""
 
 from typing import Annotated
 
@@ -16,8 +18,11 @@ from balise_wire.errors import WireError
 from balise_wire.places import Place
 from balise_wire.visits import place_of
 
-desk_app = typer.Typer(help="Guest places: those without a gateway, at this gateway's desk page.", no_args_is_help=True)
-_PLACE = typer.Argument(help="The guest place: a domain name in lower case that it holds.")
+desk_app = typer.Typer(
+    help="The desk page, where visits are typed: for this place, and for guest places without a gateway.",
+    no_args_is_help=True,
+)
+_PLACE = typer.Argument(help="This place or a guest place: a domain name in lower case that it holds.")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,11 +36,14 @@ def add(
     name: Annotated[str, typer.Option(help="What people call it.")] = "",
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Opens a desk for a guest place, or gives it a new token; prints the token, once."""
-    data_dir = of_place(config)[0].gateway.data_dir
+    """Opens a desk for this place or a guest place, or gives it a new token; prints the token, once."""
+    loaded, badge = of_place(config)
+    data_dir = loaded.gateway.data_dir
     try:
-        token = desk_keys.give(data_dir, place_of(place, "place"), name)
-        keys.load_or_make(folder_of(data_dir, place))
+        is_guest = place_of(place, "place") != badge.place
+        token = desk_keys.give(data_dir, place, name or ("" if is_guest else badge.name))
+        if is_guest:
+            keys.load_or_make(folder_of(data_dir, place))
     except (GatewayError, WireError) as error:
         fail(str(error), CONFIG_ERROR)
     typer.echo(f"{place} types visits at /badge/desk. Its token, which is not shown again:", err=True)
@@ -44,7 +52,7 @@ def add(
 
 @desk_app.command("list")
 def show(config: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Lists the guest places."""
+    """Lists the places with a desk."""
     try:
         desks = desk_keys.read(of_place(config)[0].gateway.data_dir)
     except GatewayError as error:
@@ -52,7 +60,7 @@ def show(config: ConfigFile = DEFAULT_CONFIG) -> None:
     for desk in desks:
         typer.echo(f"{desk.place}  {desk.name}: {'open' if desk.sha256 else 'closed'}")
     if not desks:
-        typer.echo("no guest places")
+        typer.echo("no desks")
 
 
 @desk_app.command("close")
@@ -76,6 +84,8 @@ def card(
 ) -> None:
     """Prints what a guest place hands in to who keeps the table: its own keys, this gateway's addresses."""
     loaded, badge = of_place(config)
+    if place == badge.place:
+        fail(f"{place} is this place, no guest; for its own entry: balise badge place card", FAILED)
     base = (url or f"https://{badge.place}").rstrip("/")
     try:
         found = next((desk for desk in desk_keys.read(loaded.gateway.data_dir) if desk.place == place), None)

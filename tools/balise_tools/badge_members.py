@@ -15,6 +15,8 @@ from balise_gateway.badges.cards import keys as place_keys
 from balise_gateway.badges.desk.book import Book
 from balise_gateway.badges.desk.days import days_of
 from balise_gateway.badges.federation.table_cache import TableCache
+from balise_gateway.badges.federation.typed_book import FILE_NAME as TYPED_FILE
+from balise_gateway.badges.federation.typed_book import TypedBook
 from balise_gateway.badges.members import all_visits
 from balise_gateway.badges.register import Register
 from balise_gateway.errors import GatewayError
@@ -55,9 +57,12 @@ def erase_member(member_id: MemberId, config: ConfigFile = DEFAULT_CONFIG) -> No
     try:
         keys, book = place_keys.load(folder), Book(folder)
         book.open()
-        with Register(folder, keys.uid_token) as register, contextlib.closing(book):
+        with Register(folder, keys.uid_token) as register, contextlib.closing(book), contextlib.ExitStack() as stack:
             member = rights.member_of(register, member_id)
-            taps = rights.erase(member, badge.place, keys, register, book, (year - 1, year, year + 1))
+            books: list[Book | TypedBook] = [book]
+            if (folder / TYPED_FILE).exists():
+                books.append(stack.enter_context(contextlib.closing(TypedBook(folder, 0))))
+            taps = rights.erase(member, badge.place, keys, register, books, year)
     except GatewayError as error:
         fail(str(error), FAILED)
     typer.echo(f"{member_id} is erased, and {taps} taps here")

@@ -68,6 +68,12 @@ def leave_no_trace(db: sqlite3.Connection) -> None:
         db.execute(_PATIENCE)
 
 
+def years_of(db: sqlite3.Connection, table: str) -> list[int]:
+    """The years (UTC) that stand in the column `utc_s` of a table."""
+    query = f"SELECT DISTINCT CAST(strftime('%Y', utc_s, 'unixepoch') AS INTEGER) FROM {table} WHERE utc_s IS NOT NULL"
+    return [year for (year,) in db.execute(query)]
+
+
 def _prepare(db: sqlite3.Connection, path: Path, steps: Sequence[str]) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")

@@ -27,7 +27,7 @@ from balise_gateway.badges.desk.finding import Finder
 from balise_gateway.badges.desk.forgetting import Forgetting
 from balise_gateway.badges.desk.saying import Sayer
 from balise_gateway.badges.federation import exchange_paths, paths, sun_service, typed
-from balise_gateway.badges.federation.guests import Guests
+from balise_gateway.badges.federation.guests import Files, Guests, Own
 from balise_gateway.badges.federation.pace import Pace
 from balise_gateway.badges.federation.rounds import GuestRounds, Rounds
 from balise_gateway.badges.front import Front
@@ -266,7 +266,6 @@ class _Works:
         settings, records = office.settings, office.records
         days = days_of(settings, zone)
         finder = Finder(settings.place, records.keys, records.register, records.lists, records.balance)
-        self.desk = Desk(settings, clock, records.book, records.recognise, finder, days)
         self.sayer = Sayer(settings.place, records.book, journal, clock)
         self.rounds = Rounds(settings, records.cache, records.lists, records.now_utc_s, transport, office.wake)
         loop_s = asyncio.get_running_loop().time
@@ -274,7 +273,12 @@ class _Works:
         self.sun_asker = sun_service.SunAsker(*asks, transport)
         tell = office.runner.usage if office.wants_usage else None
         self.daily = Daily(records, office.data_dir, tell)
-        self.guests = Guests(office.data_dir, days, clock, records.table)
+        files = Files(records.keys, records.register, records.lists, records.home_lists)
+        seen = functools.partial(records.seen_since, days.calendar)
+        own = Own(settings.place, files, seen, may_enter=not office.wants_usage)
+        self.guests = Guests(office.data_dir, days, clock, records.table, own)
+        self.desk = Desk(settings, clock, records.book, records.recognise, finder, days)
+        self.desk.typed = self.guests.typed_at_own
         self.guest_rounds = GuestRounds(records.cache, self.guests, records.now_utc_s, transport)
         kept = (records.book, records.exchange, settings.keep_taps_days)
         self.forgetting = Forgetting(*kept, loop_s, self.guests.forget)

@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+from balise_gateway.badges.billing.days import Calendar
 from balise_gateway.badges.cards import keys
 from balise_gateway.badges.cards.keys import HomeKeys
 from balise_gateway.badges.cards.recognise import Claim, Own, Places, TakeCounter, recognise, verify_sun
@@ -18,6 +19,8 @@ from balise_gateway.badges.federation.home_lists import HomeLists
 from balise_gateway.badges.federation.lists import CardLists
 from balise_gateway.badges.federation.sun_service import SunHome
 from balise_gateway.badges.federation.table_cache import TableCache
+from balise_gateway.badges.federation.typed_book import Typed
+from balise_gateway.badges.members import Names
 from balise_gateway.badges.register import Register
 from balise_gateway.badges.register.listing import ForLists
 from balise_gateway.badges.seen import Seen
@@ -83,6 +86,17 @@ class Records:
     def verify(self, message: SunMessage, take: TakeCounter) -> None:
         """A SUN message of a card of ours that another place was shown. Raises PaperError."""
         verify_sun(self._own(take), message.number, message.picc_data, message.cmac)
+
+    def seen_since(self, calendar: Calendar, utc_s: int) -> list[Typed]:
+        """The visits at readers since then, as the desk page lists them: with the member where it is one of ours."""
+        names, place = Names(self.keys, self.register.members()), self.settings.place
+        found = []
+        for tap in self.book.visits_since(utc_s):
+            home, who, at_s = tap.home or place, tap.who or b"", tap.utc_s or 0
+            member = names.member_of(place, calendar.day_of(at_s).year, who) if home == place else None
+            told = ("" if member is None else member.id, tap.client or "")
+            found.append(Typed(tap.tap, at_s, tap.unsure_s, home, who, *told, said=1))
+        return found
 
     def _own(self, take: TakeCounter) -> Own:
         return Own(self.settings.place, self.keys, take, self.register.fits)

@@ -7,7 +7,7 @@ after `keep_taps_days`.
 
 import contextlib
 import datetime
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from balise_gateway.badges.billing.visits import Inputs
 from balise_gateway.badges.cards.keys import HomeKeys
 from balise_gateway.badges.desk.book import Book
 from balise_gateway.badges.desk.days import Days
+from balise_gateway.badges.federation.typed_book import TypedBook
 from balise_gateway.badges.members import Names, taps_of
 from balise_gateway.badges.register import Card, Member, Register
 from balise_gateway.errors import BadgeError
@@ -67,11 +68,19 @@ def billing_lines(member: Member, place: str, keys: HomeKeys, data_dir: Path) ->
         ]
 
 
-def erase(member: Member, place: str, keys: HomeKeys, register: Register, book: Book, years: Iterable[int]) -> int:
-    """Forgets a member who has ended, and their taps here; returns how many taps. Raises BadgeError."""
+def erase(
+    member: Member, place: str, keys: HomeKeys, register: Register, books: Sequence[Book | TypedBook], year: int
+) -> int:
+    """Forgets a member who has ended, and their taps here; returns how many taps. Raises BadgeError.
+
+    `year` is the one that it is now; pseudonyms of all years of which there are taps are looked for, as the clock of a
+    computer may be wrong.
+    """
     if member.ended_day is None:
         raise BadgeError(f"{member.id!r} is still a member; end them first: balise badge member {member.id} --end")
-    taps = book.erase([keys.who(member.id, place, year) for year in years])
+    near = {each + beside for book in books for each in {year, *book.years()} for beside in (-1, 0, 1)}
+    pseudonyms = [keys.who(member.id, place, each) for each in sorted(near)]
+    taps = sum(book.erase(pseudonyms) for book in books)
     register.forget_member(member.id)
     return taps
 

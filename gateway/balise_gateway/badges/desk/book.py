@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from balise_gateway.badges.database import leave_no_trace, open_database, transaction
+from balise_gateway.badges.database import leave_no_trace, open_database, transaction, years_of
 
 FILE_NAME = "badges.db"
 NOTE_S = 3_600
@@ -142,6 +142,10 @@ class Book:
         found = self.db.execute("SELECT utc_s FROM tap WHERE who = ? AND utc_s >= ? ORDER BY utc_s", (who, since_utc_s))
         return [utc_s for (utc_s,) in found]
 
+    def visits_since(self, utc_s: int) -> list[Tap]:
+        """All that were recorded since then, in order."""
+        return list(self._taps("who IS NOT NULL AND utc_s >= ? ORDER BY utc_s, tap", (utc_s,)))
+
     def of_who(self, pseudonyms: Sequence[bytes]) -> list[Tap]:
         """All taps of these pseudonyms."""
         marks = ", ".join("?" * len(pseudonyms))
@@ -220,6 +224,10 @@ class Book:
         """Taps were forgotten on this day."""
         with transaction(self.db):
             self._set(_FORGOT, day)
+
+    def years(self) -> list[int]:
+        """The years (UTC) of which there are taps."""
+        return years_of(self.db, "tap")
 
     def erase(self, pseudonyms: Sequence[bytes]) -> int:
         """Deletes all taps of these pseudonyms; returns how many."""

@@ -25,6 +25,7 @@ _MS_PER_S, _DAY_S = 1_000, 86_400
 _ROUNDING_MS = 500  # of whole seconds
 
 Recognise = Callable[[Seen, int | None], Claim]  # what was seen, and the day number if it is known
+TypedTimes = Callable[[bytes, int], list[int]]  # when somebody's visits were typed here, since a time
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Desk:
         self._recognise, self._finder, self._days = recognise, finder, days
         self._calendar = days.calendar
         self.refused = 0  # taps that the disk did not take
+        self.typed: TypedTimes = lambda who, since_utc_s: []  # of a desk page, where there is one
 
     def take(self, seen: Seen) -> Verdict:
         """One card, code or number; never raises for what is on it."""
@@ -96,7 +98,8 @@ class Desk:
         if utc_s is None or bearer is None:
             return scene
         begins = self._calendar.start_s(self._calendar.day_of(utc_s))
-        return replace(scene, earlier_utc_s=[t for t in self._book.of_day(bearer.who, begins) if t <= utc_s])
+        times = [*self._book.of_day(bearer.who, begins), *self.typed(bearer.who, begins)]
+        return replace(scene, earlier_utc_s=sorted(t for t in times if t <= utc_s))
 
     def _tap(self, seen: Seen, claim: Claim, showing: Showing, bearer: Bearer | None, utc_s: int | None) -> Tap:
         known = bearer is not None

@@ -1,5 +1,5 @@
-"""Guest places: those without a gateway, whose members and visits are kept here, each in a folder and with keys of its
-own.
+"""Visits that are typed: at the desk of this gateway's place, and of guest places, those without a gateway, whose
+members and visits are kept here, each in a folder and with keys of its own.
 
 Promises that a guest place's names stay in its folder, that a visit is written down before it is told, and that a
 mistake is mended by a further signed item. Leaves pages to `typed.py`, tokens to `desk_keys.py`.
@@ -7,12 +7,13 @@ mistake is mended by a further signed item. Leaves pages to `typed.py`, tokens t
 
 import contextlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from balise_gateway.badges.cards import keys
+from balise_gateway.badges.cards.keys import HomeKeys
 from balise_gateway.badges.desk.days import Days
 from balise_gateway.badges.federation.desk_keys import Desk, DeskKeys
 from balise_gateway.badges.federation.home_lists import HomeLists
@@ -56,28 +57,53 @@ class Line:
     home: str
     direction: str  # "in", "out", "" when it was cancelled
     cancelled: bool
+    typed: bool  # at the desk: what a reader saw is not cancelled here
 
 
-class GuestPlace:
-    """One guest place, its files open. Raises BadgeError or KeyFileError."""
+@dataclass(frozen=True)
+class Files:
+    """The open files of a place with a desk, besides what was typed."""
 
-    def __init__(self, data_dir: Path, desk: Desk, days: Days, clock: Clock, table: Callable[[], Table | None]) -> None:
-        folder = folder_of(data_dir, desk.place)
+    keys: HomeKeys
+    register: Register
+    lists: CardLists
+    home_lists: HomeLists
+
+
+@dataclass(frozen=True)
+class Own:
+    """This gateway's own place. `seen`: the visits at its readers since a time, as if they had been typed.
+
+    `may_enter`: members are entered at the desk; not where the place's own software gives them their ids.
+    """
+
+    place: str
+    files: Files
+    seen: Callable[[int], list[Typed]]
+    may_enter: bool
+
+
+class DeskPlace:
+    """A place with a desk. `own` is given for the gateway's own place."""
+
+    def __init__(
+        self, desk: Desk, files: Files, book: TypedBook, days: Days, clock: Clock, own: Own | None = None
+    ) -> None:
         self.place, self.name = desk.place, desk.name
-        self._days, self._clock = days, clock
-        self.keys = keys.load_or_make(folder)
-        with contextlib.ExitStack() as stack:
-            self.register = stack.enter_context(Register(folder, self.keys.uid_token))
-            self.lists = stack.enter_context(contextlib.closing(CardLists(folder, self.place, self.keys, table)))
-            listed = ForLists(self.register, self._today_number)
-            made = HomeLists(folder, self.place, self.keys, listed, table)
-            self.home_lists = stack.enter_context(contextlib.closing(made))
-            book = TypedBook(folder, desk.index * TAPS_OF_A_PLACE)
-            self.book = stack.enter_context(contextlib.closing(book))
-            self._stack = stack.pop_all()
+        self.keys, self.register = files.keys, files.register
+        self.lists, self.home_lists = files.lists, files.home_lists
+        self.book = book
+        self._days, self._clock, self._own = days, clock, own
 
-    def close(self) -> None:
-        self._stack.close()
+    @property
+    def is_guest(self) -> bool:
+        """Whether it has no gateway of its own."""
+        return self._own is None
+
+    @property
+    def may_enter(self) -> bool:
+        """Whether members are entered here."""
+        return self._own is None or self._own.may_enter
 
     def now(self) -> Now:
         """Raises BadgeError while nobody knows what time it is."""
@@ -88,6 +114,8 @@ class GuestPlace:
 
     def enter(self, name: str, number: str) -> str:
         """A new subscriber, with a card of this number or a new one; returns the number. Raises BadgeError."""
+        if not self.may_enter:
+            raise BadgeError("elsewhere")
         name = " ".join(name.split())
         if not name or len(name) > MAX_NAME_CHARS or not name.isprintable():
             raise BadgeError("name")
@@ -103,14 +131,16 @@ class GuestPlace:
         return number
 
     def end(self, member: str) -> None:
-        """This subscriber is none any more, and their card counts no more."""
+        """This subscriber is none any more, and their card counts no more. Raises BadgeError."""
+        if not self.may_enter:
+            raise BadgeError("elsewhere")
         self.register.end_member(member, self.now().utc_s // _DAY_S)
         self.home_lists.look_again()
 
     def subscribers(self) -> list[Member]:
         """Those who are subscribed now, by name."""
         active = [member for member in self.register.members() if member.ended_day is None]
-        return sorted(active, key=lambda member: member.name.casefold())
+        return sorted(active, key=lambda member: shown_name(member).casefold())
 
     def record_member(self, member: str, at: Now) -> Line:
         """A subscriber came or left. Raises BadgeError."""
@@ -142,8 +172,12 @@ class GuestPlace:
 
     def today(self) -> list[Line]:
         """The visits of the day that is now, in order."""
-        start_s = self._start_s(self.now().utc_s)
-        return _lines(self.book.since(start_s), {each.id: each.name for each in self.register.members()})
+        names = {each.id: shown_name(each) for each in self.register.members()}
+        return self._lines(self._start_s(self.now().utc_s), names)
+
+    def times_of(self, who: bytes, since_utc_s: int) -> list[int]:
+        """When this person's visits were typed since then; cancelled ones do not count."""
+        return [each.utc_s for each in self.book.since(since_utc_s) if each.who == who and each.cancelled == NOT]
 
     def at(self, minutes: int | None) -> Now:
         """This moment, or a time of today that was typed: minutes since midnight. Raises BadgeError."""
@@ -173,14 +207,34 @@ class GuestPlace:
 
     def _record(self, visit: Typed) -> Line:
         start_s = self._start_s(visit.utc_s)
-        counted = [each for each in self.book.since(start_s) if each.who == visit.who and each.cancelled == NOT]
-        if any(abs(each.utc_s - visit.utc_s) < self._days.debounce_s for each in counted):
+        times = [each.utc_s for each in self._since(start_s) if each.who == visit.who and each.cancelled == NOT]
+        if any(abs(utc_s - visit.utc_s) < self._days.debounce_s for utc_s in times):
             raise BadgeError("twice")
         tap = self.book.write(visit)
-        names = {visit.member: member.name} if (member := self.register.member(visit.member)) else {}
-        line = next(line for line in _lines(self.book.since(start_s), names) if line.tap == tap)
+        names = {visit.member: shown_name(member)} if (member := self.register.member(visit.member)) else {}
+        line = next(line for line in self._lines(start_s, names) if line.tap == tap)
         event("visit typed", place=self.place, tap=tap)
         return line
+
+    def _since(self, start_s: int) -> list[Typed]:
+        """What was typed and what readers saw, in order."""
+        both = [*self.book.since(start_s), *(self._own.seen(start_s) if self._own is not None else [])]
+        return sorted(both, key=lambda visit: (visit.utc_s, visit.tap))
+
+    def _lines(self, start_s: int, names: dict[str, str]) -> list[Line]:
+        """With directions: odd visits of one person arrive, even ones leave; cancelled ones and repeats count not."""
+        counts, last_s, lines = dict[bytes, int](), dict[bytes, int](), list[Line]()
+        for visit in self._since(start_s):
+            gone = visit.cancelled != NOT
+            if not gone and visit.utc_s - last_s.get(visit.who, 0) < self._days.debounce_s:
+                continue
+            if not gone:
+                counts[visit.who] = counts.get(visit.who, 0) + 1
+                last_s[visit.who] = visit.utc_s
+            direction = "" if gone else "in" if counts[visit.who] % 2 else "out"
+            told = (names.get(visit.member, ""), visit.home, direction, gone, self.book.has(visit.tap))
+            lines.append(Line(visit.tap, visit.utc_s, *told))
+        return lines
 
     def _items(self, visit: Typed) -> list[Item]:
         items: list[Item] = []
@@ -197,37 +251,52 @@ class GuestPlace:
     def _year(self, at: Now) -> int:
         return self._days.calendar.day_of(at.utc_s).year
 
-    def _today_number(self) -> int | None:
-        utc_ms = known_utc_ms(self._clock)
-        return None if utc_ms is None else utc_ms // _MS_PER_S // _DAY_S
-
 
 class Guests:
-    """All guest places of this gateway. Opened when they are first asked for."""
+    """All guest places of this gateway, and the desk of its own place. Opened when they are first asked for."""
 
-    def __init__(self, data_dir: Path, days: Days, clock: Clock, table: Callable[[], Table | None]) -> None:
-        self._data_dir, self._days, self._clock, self._table = data_dir, days, clock, table
+    def __init__(
+        self, data_dir: Path, days: Days, clock: Clock, table: Callable[[], Table | None], own: Own | None = None
+    ) -> None:
+        self._data_dir, self._days, self._clock, self._table, self._own = data_dir, days, clock, table, own
         self._keys = DeskKeys(data_dir)
-        self._open: dict[str, GuestPlace] = {}
+        self._open: dict[str, DeskPlace] = {}
+        self._stack = contextlib.ExitStack()
 
-    def find(self, token: str) -> GuestPlace | None:
+    def find(self, token: str) -> DeskPlace | None:
         """The place whose desk this token opens. Raises BadgeError."""
         desk = self._keys.find(token)
         return None if desk is None else self._of(desk)
 
-    def of(self, place: str) -> GuestPlace | None:
-        """The guest place of this name, also when its desk is closed."""
+    def of(self, place: str) -> DeskPlace | None:
+        """The place of this name, also when its desk is closed; None when it never had one."""
         desk = next((desk for desk in self._keys.desks() if desk.place == place), None)
         return None if desk is None else self._of(desk)
 
     def lists_of(self, place: str) -> HomeLists | None:
         """What a guest place tells other hosts of its cards; None when there is no such place."""
         found = self.of(place)
-        return None if found is None else found.home_lists
+        return None if found is None or not found.is_guest else found.home_lists
 
-    def all(self) -> list[GuestPlace]:
-        """Every guest place. Raises BadgeError."""
+    def all(self) -> list[DeskPlace]:
+        """Every place with a desk. Raises BadgeError."""
         return [self._of(desk) for desk in self._keys.desks()]
+
+    def guests(self) -> list[DeskPlace]:
+        """Those without a gateway. Raises BadgeError."""
+        return [place for place in self.all() if place.is_guest]
+
+    def typed_at_own(self, who: bytes, since_utc_s: int) -> list[int]:
+        """When this person's visits were typed at this gateway's own desk since then.
+
+        None at all while the desk's files cannot be used, which is told: a card at the reader is not held up by them.
+        """
+        try:
+            found = None if self._own is None else self.of(self._own.place)
+            return [] if found is None else found.times_of(who, since_utc_s)
+        except BadgeError as error:
+            event("desk page failed", why=error)
+            return []
 
     def say(self, journal: Journal) -> int:
         """Says what any of them has not said yet."""
@@ -238,36 +307,47 @@ class Guests:
         return sum(place.book.forget(before_utc_s) for place in self.all())
 
     def close(self) -> None:
-        for place in self._open.values():
-            place.close()
+        self._stack.close()
         self._open.clear()
 
-    def _of(self, desk: Desk) -> GuestPlace:
+    def _of(self, desk: Desk) -> DeskPlace:
         if desk.place not in self._open:
             try:
-                made = GuestPlace(self._data_dir, desk, self._days, self._clock, self._table)
+                self._open[desk.place] = self._opened(desk)
             except KeyFileError as error:
                 raise BadgeError(str(error)) from error
-            self._open[desk.place] = made
         return self._open[desk.place]
+
+    def _opened(self, desk: Desk) -> DeskPlace:
+        own = self._own if self._own is not None and self._own.place == desk.place else None
+        with contextlib.ExitStack() as stack:
+            folder = self._data_dir if own is not None else folder_of(self._data_dir, desk.place)
+            files = own.files if own is not None else self._files(desk.place, folder, stack)
+            book = stack.enter_context(contextlib.closing(TypedBook(folder, desk.index * TAPS_OF_A_PLACE)))
+            self._stack.push(stack.pop_all())
+        return DeskPlace(desk, files, book, self._days, self._clock, own)
+
+    def _files(self, place: str, folder: Path, stack: contextlib.ExitStack) -> Files:
+        """Opens a guest place's. Raises BadgeError or KeyFileError."""
+        own_keys = keys.load_or_make(folder)
+        register = stack.enter_context(Register(folder, own_keys.uid_token))
+        lists = stack.enter_context(contextlib.closing(CardLists(folder, place, own_keys, self._table)))
+        made = HomeLists(folder, place, own_keys, ForLists(register, self._today_number), self._table)
+        return Files(own_keys, register, lists, stack.enter_context(contextlib.closing(made)))
+
+    def _today_number(self) -> int | None:
+        utc_ms = known_utc_ms(self._clock)
+        return None if utc_ms is None else utc_ms // _MS_PER_S // _DAY_S
+
+
+def shown_name(member: Member) -> str:
+    """As the desk knows this member: a place that keeps no names knows ids."""
+    return member.name or member.id
 
 
 def folder_of(data_dir: Path, place: str) -> Path:
     """Where a guest place's files lie."""
     return data_dir / FOLDER / place
-
-
-def _lines(visits: Sequence[Typed], names: dict[str, str]) -> list[Line]:
-    """With directions: odd visits of one person arrive, even ones leave; cancelled ones count for nothing."""
-    counts: dict[bytes, int] = {}
-    lines = []
-    for visit in visits:
-        gone = visit.cancelled != NOT
-        if not gone:
-            counts[visit.who] = counts.get(visit.who, 0) + 1
-        direction = "" if gone else "in" if counts[visit.who] % 2 else "out"
-        lines.append(Line(visit.tap, visit.utc_s, names.get(visit.member, ""), visit.home, direction, gone))
-    return lines
 
 
 def _parsed(number: str) -> str:

@@ -1,4 +1,4 @@
-"""The desk page of a guest place: subscribers, visits typed by hand, and their cancelling, at `/badge/desk`.
+"""The desk page of a place: subscribers, visits typed by hand, and their cancelling, at `/badge/desk`.
 
 Promises that without the place's token nothing is shown or done, that a request from another site's page does nothing,
 that every text from outside is escaped, and that the page works on a phone and without JavaScript. Leaves what is done
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from balise_gateway.badges.federation import typed_page
-from balise_gateway.badges.federation.guests import GuestPlace, Guests
+from balise_gateway.badges.federation.guests import DeskPlace, Guests
 from balise_gateway.badges.federation.pace import Pace
 from balise_gateway.badges.federation.paths import bounded
 from balise_gateway.badges.federation.typed_page import HOME
@@ -40,9 +40,11 @@ HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-_KNOWN = {"unknown", "revoked", "number", "number taken", "name", "time", "twice", "no clock", "choice", "gone"}
+_KNOWN = frozenset(
+    ("unknown", "revoked", "number", "number taken", "name", "time", "twice", "no clock", "choice", "gone", "elsewhere")
+)
 Fields = Mapping[str, str]
-Deed = Callable[[GuestPlace, Fields], dict[str, str]]
+Deed = Callable[[DeskPlace, Fields], dict[str, str]]
 
 
 def routes(
@@ -132,14 +134,14 @@ class _Pages:
 
         return done
 
-    def _place(self, request: "Request") -> GuestPlace | None:
+    def _place(self, request: "Request") -> DeskPlace | None:
         """The place whose token this request shows, in the cookie or as a bearer."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         shown = token.strip() if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")
         return self._guests.find(shown) if shown else None
 
 
-def _record(place: GuestPlace, fields: Fields) -> dict[str, str]:
+def _record(place: DeskPlace, fields: Fields) -> dict[str, str]:
     member, number = fields.get("member", ""), fields.get("number", "").strip()
     if bool(member) == bool(number):
         raise BadgeError("choice")
@@ -148,19 +150,19 @@ def _record(place: GuestPlace, fields: Fields) -> dict[str, str]:
     return {"done": line.direction, "at": place.clock_time(line.utc_s)}
 
 
-def _cancel(place: GuestPlace, fields: Fields) -> dict[str, str]:
+def _cancel(place: DeskPlace, fields: Fields) -> dict[str, str]:
     tap = fields.get("tap", "")
     if not tap.isascii() or not tap.isdigit() or not place.cancel(int(tap[:18])):
         raise BadgeError("gone")
     return {"done": "cancel"}
 
 
-def _enter(place: GuestPlace, fields: Fields) -> dict[str, str]:
+def _enter(place: DeskPlace, fields: Fields) -> dict[str, str]:
     place.enter(fields.get("name", ""), fields.get("number", ""))
     return {"done": "enter"}  # the number stands in the page, not in an address that others may write down
 
 
-def _end(place: GuestPlace, fields: Fields) -> dict[str, str]:
+def _end(place: DeskPlace, fields: Fields) -> dict[str, str]:
     place.end(fields.get("member", ""))
     return {"done": "end"}
 

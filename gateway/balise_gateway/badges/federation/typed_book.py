@@ -1,4 +1,4 @@
-"""Visits that were typed at the desk of a guest place, in a file of its own.
+"""Visits that were typed at the desk of a place, in a file of its own.
 
 Promises that a visit is written down before anybody is told so, that nothing written is changed but by a mark that it
 was said or cancelled, and that times older than the place keeps them are gone. Leaves the signed items to the journal:
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from balise_gateway.badges.database import leave_no_trace, open_database, transaction
+from balise_gateway.badges.database import leave_no_trace, open_database, transaction, years_of
 
 FILE_NAME = "typed.db"
 NOT, WANTED, SAID = 0, 1, 2  # whether a visit was cancelled: no; yes, not said yet; yes
@@ -68,6 +68,10 @@ class TypedBook:
         """All visits since then, in order of time, the cancelled ones too."""
         return self._found("utc_s >= ? ORDER BY utc_s, tap", (utc_s,))
 
+    def has(self, tap: int) -> bool:
+        """Whether this number is one of those that are given here: readers' are below."""
+        return tap > self._first_tap
+
     def one(self, tap: int) -> Typed | None:
         """The visit of this number."""
         return next(iter(self._found("tap = ?", (tap,))), None)
@@ -93,6 +97,18 @@ class TypedBook:
         """Deletes visits of before then; returns how many."""
         with transaction(self._db) as db:
             gone = db.execute("DELETE FROM visit WHERE utc_s < ?", (before_utc_s,)).rowcount
+        leave_no_trace(self._db)
+        return gone
+
+    def years(self) -> list[int]:
+        """The years (UTC) of which there are visits."""
+        return years_of(self._db, "visit")
+
+    def erase(self, pseudonyms: Sequence[bytes]) -> int:
+        """Deletes all visits of these pseudonyms; returns how many."""
+        marks = ", ".join("?" * len(pseudonyms))
+        with transaction(self._db) as db:
+            gone = db.execute(f"DELETE FROM visit WHERE who IN ({marks})", tuple(pseudonyms)).rowcount
         leave_no_trace(self._db)
         return gone
 

@@ -6,8 +6,9 @@ Promises that every text from outside is escaped. Leaves requests to `typed.py`.
 from collections.abc import Mapping
 from html import escape
 
-from balise_gateway.badges.federation.guests import GuestPlace, Line
+from balise_gateway.badges.federation.guests import DeskPlace, Line, shown_name
 from balise_gateway.badges.federation.typed_words import is_word, page, word
+from balise_gateway.badges.register import Member
 from balise_wire.card import printed
 
 HOME = "/badge/desk"
@@ -25,7 +26,7 @@ def door(english: bool, bad: str) -> str:
     return page(word("title", english), body, english)
 
 
-def desk(place: GuestPlace, english: bool, told: Mapping[str, str], stale_s: float) -> str:
+def desk(place: DeskPlace, english: bool, told: Mapping[str, str], stale_s: float) -> str:
     """The desk of a place. Raises BadgeError while the time is not known."""
     body = (
         f"<header><h1>{escape(place.name)}</h1>{_other(english)}</header>{_message(told, english)}"
@@ -37,9 +38,9 @@ def desk(place: GuestPlace, english: bool, told: Mapping[str, str], stale_s: flo
     return page(place.name, body, english)
 
 
-def _record_form(place: GuestPlace, english: bool) -> str:
+def _record_form(place: DeskPlace, english: bool) -> str:
     options = "".join(
-        f'<option value="{escape(member.id)}">{escape(member.name)}</option>' for member in place.subscribers()
+        f'<option value="{escape(member.id)}">{escape(shown_name(member))}</option>' for member in place.subscribers()
     )
     return (
         f'<h2>{word("record", english)}</h2><form method="post" action="{HOME}/record">{_lang(english)}'
@@ -52,30 +53,36 @@ def _record_form(place: GuestPlace, english: bool) -> str:
     )
 
 
-def _today(place: GuestPlace, english: bool) -> str:
+def _today(place: DeskPlace, english: bool) -> str:
     rows = "".join(_line(place, line, english) for line in reversed(place.today()))
     body = f"<table>{rows}</table>" if rows else f"<p>{word('nobody', english)}</p>"
     return f'<h2>{word("today", english)}</h2>{body}<p class="hint">{word("mistake", english)}</p>'
 
 
-def _line(place: GuestPlace, line: Line, english: bool) -> str:
+def _line(place: DeskPlace, line: Line, english: bool) -> str:
     who = escape(line.name) or f"{word('visitor', english)} {escape(line.home)}"
     shown = f'<span class="gone">{who}</span>' if line.cancelled else who
-    ask = "" if line.cancelled else _sure("cancel", "tap", str(line.tap), ("cancel", "sure"), english)
+    ask = "" if line.cancelled or not line.typed else _sure("cancel", "tap", str(line.tap), ("cancel", "sure"), english)
     when = place.clock_time(line.utc_s)
     return f'<tr><td>{when}</td><td>{shown}</td><td>{word(line.direction, english)}</td><td class="do">{ask}</td></tr>'
 
 
-def _subscribers(place: GuestPlace, english: bool) -> str:
-    rows = "".join(
-        f'<tr><td>{escape(member.name)}<div class="hint">{_numbers(place, member.id)}</div></td>'
-        '<td class="do">'
-        f"{_sure('end', 'member', member.id, ('end', 'sure_end'), english)}</td></tr>"
-        for member in place.subscribers()
-    )
+def _subscribers(place: DeskPlace, english: bool) -> str:
+    rows = "".join(_subscriber(place, member, english) for member in place.subscribers())
     body = f"<table>{rows}</table>" if rows else f"<p>{word('none', english)}</p>"
+    more = _enter_form(english) if place.may_enter else f'<p class="hint">{word("elsewhere", english)}</p>'
+    return f"<h2>{word('subscribers', english)}</h2>{body}{more}"
+
+
+def _subscriber(place: DeskPlace, member: Member, english: bool) -> str:
+    end = _sure("end", "member", member.id, ("end", "sure_end"), english) if place.may_enter else ""
+    name = escape(shown_name(member))
+    return f'<tr><td>{name}<div class="hint">{_numbers(place, member.id)}</div></td><td class="do">{end}</td></tr>'
+
+
+def _enter_form(english: bool) -> str:
     return (
-        f"<h2>{word('subscribers', english)}</h2>{body}<details><summary>{word('add', english)}</summary>"
+        f"<details><summary>{word('add', english)}</summary>"
         f'<form method="post" action="{HOME}/enter">{_lang(english)}<label for="f">{word("full_name", english)}</label>'
         f'<input id="f" name="name" maxlength="80" required autocomplete="off">'
         f'<label for="c">{word("card", english)}</label><input id="c" name="number" autocomplete="off">'
@@ -83,11 +90,11 @@ def _subscribers(place: GuestPlace, english: bool) -> str:
     )
 
 
-def _numbers(place: GuestPlace, member: str) -> str:
+def _numbers(place: DeskPlace, member: str) -> str:
     return "<br>".join(printed(card.number) for card in place.register.cards(member) if card.state == "active")
 
 
-def _lists(place: GuestPlace, english: bool, stale_s: float) -> str:
+def _lists(place: DeskPlace, english: bool, stale_s: float) -> str:
     rows = ""
     for told in place.lists.ages(place.now().utc_s, stale_s):
         age_s = told["age_s"]

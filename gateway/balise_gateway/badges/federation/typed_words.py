@@ -1,4 +1,4 @@
-"""What the desk page of a guest place says, in French and English, and how it looks."""
+"""What the desk page says, in French and English, and how it looks."""
 
 from html import escape
 
@@ -42,6 +42,10 @@ _WORDS = {
     "full_name": ("Nom", "Name"),
     "card": ("Numéro de carte (vide : un nouveau numéro)", "Card number (empty: a new number)"),
     "enter": ("Ajouter", "Add"),
+    "elsewhere": (
+        "Les abonnés et leurs cartes viennent du logiciel du lieu : commandes « balise badge member » et « issue ».",
+        "Members and cards come from the place’s own software: commands “balise badge member” and “issue”.",
+    ),
     "end": ("Fin d’abonnement", "End subscription"),
     "sure_end": ("Oui, terminer", "Yes, end it"),
     "lists": ("Listes de cartes", "Lists of cards"),
@@ -81,6 +85,10 @@ _WORDS = {
     "bad_choice": ("Choisissez un nom ou tapez un numéro, pas les deux.", "Pick a name or type a number, not both."),
     "bad_time": ("Heure d’aujourd’hui, comme 09:30.", "A time of today, as 09:30."),
     "bad_twice": ("Déjà noté, il y a moins de deux minutes.", "Recorded already, less than two minutes ago."),
+    "bad_elsewhere": (
+        "Ici, les abonnés viennent du logiciel du lieu : rien n’est changé.",
+        "Here, members come from the place’s own software: nothing is changed.",
+    ),
     "bad_gone": ("Ce passage n’existe pas, ou est déjà annulé.", "There is no such visit, or it is cancelled already."),
     "bad_later": ("Trop de demandes : attendez une minute.", "Too many requests: wait a minute."),
     "bad_origin": ("Demande venue d’une autre page : refusée.", "A request from another page: refused."),

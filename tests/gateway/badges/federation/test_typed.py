@@ -15,7 +15,7 @@ from balise_gateway.badges.billing.visits import Inputs, Trust
 from balise_gateway.badges.desk.days import Days
 from balise_gateway.badges.federation import desk_keys, paths, typed
 from balise_gateway.badges.federation.desk_keys import FILE_NAME
-from balise_gateway.badges.federation.guests import TAPS_OF_A_PLACE, GuestPlace, Guests, folder_of
+from balise_gateway.badges.federation.guests import TAPS_OF_A_PLACE, DeskPlace, Guests, folder_of
 from balise_gateway.badges.federation.home_lists import Card, HomeLists
 from balise_gateway.badges.federation.lists import CardLists
 from balise_gateway.badges.federation.table_cache import TableCache
@@ -69,7 +69,7 @@ class Desk:
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app(*routes, lists)), base_url=SITE)
 
     @property
-    def place(self) -> GuestPlace:
+    def place(self) -> DeskPlace:
         found = self.guests.of(GUEST)
         assert found is not None
         return found
@@ -344,7 +344,7 @@ def test_a_desk_is_opened_listed_closed_and_handed_in(tmp_path: Path) -> None:
         found = CliRunner().invoke(commands, ["desk", *words, "-c", str(config(tmp_path))])
         return found.exit_code, found.output
 
-    assert run("list") == (0, "no guest places\n")
+    assert run("list") == (0, "no desks\n")
     code, said = run("add", GUEST, "--name", "Le Hangar")
     assert code == 0
     assert said.splitlines()[-1].startswith("balise_desk_")
