@@ -134,14 +134,18 @@ def decode_at(data: bytes, at: int) -> tuple[object, int]:
     return _read(data, at, 0)
 
 
-def end_of(data: bytes, at: int) -> int:
+def end_of(data: bytes, at: int, most_parts: int = _TWO_64) -> int:
     """Where the item that starts at `at` ends: its form is walked, its content not judged.
 
-    So a reader of a sequence can step over an item that it must refuse, and go on with the next.
+    So a reader of a sequence can step over an item that it must refuse, and go on with the next. An item of more
+    parts than `most_parts` is refused, before a walk through millions of them takes seconds.
     """
-    left = 1
+    left, walked = 1, 0
     while left:
         left -= 1
+        walked += 1
+        if walked > most_parts:
+            raise WireError("too large", f"an item of more than {most_parts} parts, walked to byte {at}")
         major, argument, at = _head(data, at, True)
         if major == 2 or major == 3:
             at = _end(data, at, argument)

@@ -19,11 +19,14 @@ MAX_MESSAGE_BYTES = 1 << 20
 KID_BYTES = 8
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
+MAX_HEADER_BYTES = 64  # algorithm and key id take 13
 
 _TAG_SIGN1 = 18  # RFC 9052 section 2
 _ED25519 = -19  # RFC 9864
 _EDDSA = -8  # RFC 9053 section 2.2: read, never written
 _ALG, _KID = 1, 4  # RFC 9052 section 3.1
+_SMALL_BYTES = 4_096  # so much is looked through whole, to say what is wrong in it
+_START, _NO_HEADERS, _NO_PAYLOAD, _BYTES = b"\xd2\x84", 0xA0, 0xF6, 2  # tag 18, array of 4; {}; null; major type
 
 
 def kid_of(public_key: bytes) -> bytes:
@@ -106,11 +109,15 @@ def _parts(data: bytes) -> tuple[bytes, bytes, object, bytes]:
     """(kid, protected, payload or None, signature) of a message with exactly the headers that SPEC.md lists."""
     if len(data) > MAX_MESSAGE_BYTES:
         raise WireError("too large", f"{len(data)} bytes; at most {MAX_MESSAGE_BYTES}")
+    if len(data) > _SMALL_BYTES and not _is_framed(data):
+        raise WireError("malformed", "not a COSE_Sign1 (tag 18) of three byte strings and an empty map")
     message = cbor.decode(data)
     if not isinstance(message, cbor.Tag) or message.number != _TAG_SIGN1:
         raise WireError("malformed", "not a COSE_Sign1 (tag 18)")
     protected, unprotected, payload, signature = checks.array(message.value, "COSE_Sign1", 4)
     protected = checks.binary(protected, "protected header")
+    if len(protected) > MAX_HEADER_BYTES:
+        raise WireError("malformed", f"a protected header of {len(protected)} bytes")
     headers = checks.mapping(cbor.decode(protected), "protected header")
     if headers.get(_ALG) not in (_ED25519, _EDDSA):
         raise WireError("algorithm", f"signed with {checks.short(headers.get(_ALG))}, not -19 (Ed25519) or -8 (EdDSA)")
@@ -118,3 +125,15 @@ def _parts(data: bytes) -> tuple[bytes, bytes, object, bytes]:
         raise WireError("malformed", "headers other than algorithm and key id")
     kid = checks.binary(headers.get(_KID), "kid", KID_BYTES)
     return kid, protected, payload, checks.binary(signature, "signature", SIGNATURE_BYTES)
+
+
+def _is_framed(data: bytes) -> bool:
+    """Whether it has the form of a message, seen without looking inside: anybody may send a megabyte of anything."""
+    if data[:2] != _START:
+        return False
+    at = 2
+    for _ in range(4):
+        if at >= len(data) or (data[at] >> 5 != _BYTES and data[at] not in (_NO_HEADERS, _NO_PAYLOAD)):
+            return False
+        at = cbor.end_of(data, at)
+    return at == len(data)

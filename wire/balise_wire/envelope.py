@@ -15,6 +15,7 @@ from balise_wire.items import Item, Readings, unpack_item
 
 MAX_VALUES = 1 << 20  # of all rows and columns of an envelope
 MAX_NONCE_BYTES = 64
+MAX_PARTS = 1_000  # of one message in a sequence, its payload counting as one: a COSE_Sign1 has 6
 _ANSWER = 32  # first member of an answer; an envelope has its log there, and bytes never follow a log
 
 
@@ -107,11 +108,12 @@ def peek_name(data: bytes) -> tuple[bytes, int, int]:
 def split_sequence(data: bytes) -> Iterator[bytes]:
     """The envelopes of a CBOR sequence (RFC 8742), one after the other, not yet looked into.
 
-    So that one refused envelope does not hide those after it; WireError only where the next cannot be found.
+    So that one refused envelope does not hide those after it; WireError only where the next cannot be found, or would
+    have to be looked for behind MAX_PARTS parts of this one.
     """
     at = 0
     while at < len(data):
-        end = cbor.end_of(data, at)
+        end = cbor.end_of(data, at, MAX_PARTS)
         yield data[at:end]
         at = end
 

@@ -27,6 +27,7 @@ from balise_gateway.badges.desk.finding import Finder
 from balise_gateway.badges.desk.forgetting import Forgetting
 from balise_gateway.badges.desk.saying import Sayer
 from balise_gateway.badges.federation import exchange_paths, paths, sun_service, typed
+from balise_gateway.badges.federation.bodies import Bodies
 from balise_gateway.badges.federation.guests import Files, Guests, Own
 from balise_gateway.badges.federation.pace import Pace
 from balise_gateway.badges.federation.rounds import GuestRounds, Rounds
@@ -282,15 +283,15 @@ class _Works:
         self.guest_rounds = GuestRounds(records.cache, self.guests, records.now_utc_s, transport)
         kept = (records.book, records.exchange, settings.keep_taps_days)
         self.forgetting = Forgetting(*kept, loop_s, self.guests.forget)
-        pace = Pace(REQUESTS_PER_MIN, loop_s)
+        pace, bodies = Pace(REQUESTS_PER_MIN, loop_s), Bodies()
         self._routes = [
             *paths.list_routes(records.home_lists, records.now_utc_s, zone),
             paths.table_route(records.cache),
-            sun_service.sun_route(records.sun_home, records.now_utc_s, pace),
+            sun_service.sun_route(records.sun_home, records.now_utc_s, pace, bodies),
             paths.guest_list_route(self.guests.lists_of, records.now_utc_s, zone),
             *typed.routes(self.guests, office.wake, loop_s, settings.stale_list_days),
             exchange_paths.batches_route(
-                records.exchange, records.keys.signer, functools.partial(known_utc_ms, clock), pace
+                records.exchange, records.keys.signer, functools.partial(known_utc_ms, clock), pace, bodies
             ),
         ]
 

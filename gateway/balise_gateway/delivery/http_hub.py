@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import httpx
 
 MAX_ANSWER_BYTES = 4 << 20
+PLAIN = {"Accept-Encoding": "identity"}  # packed, a few kilobytes become gigabytes before anybody could count them
 LONGEST_RETRY_AFTER_S = 86_400.0
 _MAX_TOLD_CHARS = 200
 _MAX_REMEMBERED = 50_000
@@ -107,13 +108,22 @@ class Http:
             self._client = _library(self._kind).AsyncClient(
                 transport=self._transport, timeout=None, follow_redirects=False, headers={"User-Agent": "balise"}
             )
-        async with self._client.stream(method, url, content=body or None, headers=dict(headers)) as response:
+        asked = PLAIN | dict(headers)
+        async with self._client.stream(method, url, content=body or None, headers=asked) as response:
+            refuse_packed(response.headers)
             taken = bytearray()
             async for chunk in response.aiter_bytes():
                 taken += chunk
                 if len(taken) > MAX_ANSWER_BYTES:
                     raise HubAway(f"an answer of more than {MAX_ANSWER_BYTES} bytes: is this the hub?")
             return Answer(response.status_code, response.headers, bytes(taken))
+
+
+def refuse_packed(headers: Mapping[str, str]) -> None:
+    """Raises HubAway for an answer that is packed, although PLAIN asked for none such (RFC 9110 section 12.5.3)."""
+    packed = headers.get("Content-Encoding", "identity")
+    if packed.strip().lower() not in ("", "identity"):
+        raise HubAway(f"an answer packed as {packed[:20]!r}, which was not asked for: is this the hub?")
 
 
 def refusal(answer: Answer, told: str = "") -> HubError:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Annotated, Any
 
+from balise_gateway.delivery.http_hub import PLAIN, refuse_packed
 from balise_gateway.delivery.hub_answers import MAX_ANSWER_BYTES, NONCE_BYTES, Answer, Answers
 from balise_gateway.errors import HubAway, HubUntrusted, MissingExtra
 from balise_gateway.hubs import Holding, HubSettings, Stored, Traits
@@ -71,8 +72,9 @@ class Hub:
         if self._client is None:
             self._client = _library().AsyncClient(transport=self._transport, timeout=None, follow_redirects=False)
         url = self._settings.url.rstrip("/") + PATH
-        headers = {"Content-Type": MEDIA_TYPE, NONCE_HEADER: nonce.hex()}
+        headers = {"Content-Type": MEDIA_TYPE, NONCE_HEADER: nonce.hex(), **PLAIN}
         async with self._client.stream("POST", url, content=body, headers=headers) as response:
+            refuse_packed(response.headers)
             answer = bytearray()
             async for chunk in response.aiter_bytes():
                 answer += chunk

@@ -84,13 +84,3 @@ def refused(status: int, reason: str, detail: str) -> "Response":
     from starlette.responses import Response
 
     return Response(json.dumps({"error": reason, "detail": detail}), status, media_type="application/json")
-
-
-async def bounded(request: "Request", most_bytes: int) -> bytes:
-    """The body; one that is too large is cut, and still too large."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most_bytes:
-            break
-    return bytes(body)

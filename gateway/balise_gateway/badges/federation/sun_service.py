@@ -14,8 +14,10 @@ from balise_gateway.badges.cards.recognise import TakeCounter
 from balise_gateway.badges.database import open_database, transaction
 from balise_gateway.badges.desk.book import Book, Tap
 from balise_gateway.badges.federation import counters
+from balise_gateway.badges.federation.bodies import Bodies, BodyRefused, address_of
 from balise_gateway.badges.federation.pace import Pace
-from balise_gateway.badges.federation.paths import COSE, bounded, refused
+from balise_gateway.badges.federation.paths import COSE, refused
+from balise_gateway.badges.turns import Steps, at_once, in_turns
 from balise_gateway.delivery.http_hub import Http
 from balise_gateway.errors import BadgeError, HubError, JournalError, PaperError
 from balise_gateway.log import event
@@ -81,6 +83,10 @@ class SunHome:
 
         Raises PaperError for a question of nobody we know, or not for us.
         """
+        return at_once(self.answering(data, now_utc_s))
+
+    def answering(self, data: bytes, now_utc_s: int) -> Steps[bytes]:
+        """The same, a step for each message: each is a write to the disk, and a card at the door waits meanwhile."""
         table = self._table()
         places = table.places if table else ()
         try:
@@ -92,8 +98,11 @@ class SunHome:
             raise PaperError("foreign host", f"key id {kid.hex()} does not sign for {asked.host}")
         if asked.home != self._place:
             raise PaperError("not for us", f"a question for {asked.home}; this is {self._place}")
-        outcomes = tuple(self._outcome(asked.host, message, now_utc_s) for message in asked.messages)
-        return sign_sun_answer(self._signer, SunAnswer(self._place, asked.host, digest_of(data), outcomes))
+        outcomes = []
+        for message in asked.messages:
+            outcomes.append(self._outcome(asked.host, message, now_utc_s))
+            yield
+        return sign_sun_answer(self._signer, SunAnswer(self._place, asked.host, digest_of(data), tuple(outcomes)))
 
     def _outcome(self, host: str, message: SunMessage, now_utc_s: int) -> SunOutcome:
         said = hashlib.sha256(message.number.encode() + message.picc_data + message.cmac).digest()
@@ -182,22 +191,22 @@ class SunAsker:
             self._book.sun_answered(tap.tap, held)
 
 
-def sun_route(home: SunHome, now_utc_s: Callable[[], int | None], pace: Pace) -> "Route":
+def sun_route(home: SunHome, now_utc_s: Callable[[], int | None], pace: Pace, bodies: Bodies) -> "Route":
     """`POST /v1/sun`: a signed question, a signed answer."""
     from starlette.responses import Response
     from starlette.routing import Route
 
     async def answered(request: "Request") -> "Response":
         now_s = now_utc_s()
-        if pace.wait_s(request.client.host if request.client else ""):
+        if pace.wait_s(address_of(request)):
             return refused(429, "later", "too many requests")
         if now_s is None:
             return refused(503, "later", "this place does not know the time yet")
-        body = await bounded(request, MAX_BODY_BYTES)
-        if len(body) > MAX_BODY_BYTES:
-            return refused(413, "too large", f"at most {MAX_BODY_BYTES} bytes")
         try:
-            return Response(home.answer(body, now_s), media_type=COSE)
+            body = await bodies.read(request, MAX_BODY_BYTES)
+            return Response(await in_turns(home.answering(body, now_s)), media_type=COSE)
+        except BodyRefused as error:
+            return refused(error.status, error.reason, str(error))
         except PaperError as error:
             return refused(403 if error.reason in ("unknown key", "foreign host") else 400, error.reason, str(error))
         except BadgeError as error:

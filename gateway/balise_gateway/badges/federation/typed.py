@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from balise_gateway.badges.federation import typed_page
+from balise_gateway.badges.federation.bodies import address_of, bounded
 from balise_gateway.badges.federation.guests import DeskPlace, Guests
 from balise_gateway.badges.federation.pace import Pace
-from balise_gateway.badges.federation.paths import bounded
 from balise_gateway.badges.federation.typed_page import HOME
 from balise_gateway.badges.federation.typed_words import STYLE
 from balise_gateway.errors import BadgeError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 COOKIE = "balise_desk"
 LASTS_S = 12 * 3_600
 TRIES_PER_MIN, REQUESTS_PER_MIN = 10, 120
-MAX_BODY_BYTES, MAX_FIELD_CHARS = 4_096, 200
+MAX_BODY_BYTES, MAX_FIELDS, MAX_FIELD_CHARS = 4_096, 20, 200
 _DAY_S = 86_400
 _TIME = re.compile(r"([01]?\d|2[0-3])[:hH.]([0-5]\d)")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -74,7 +74,7 @@ class _Pages:
 
     async def _shown(self, request: "Request") -> "Response":
         english = request.query_params.get("lang") == "en"
-        if self._requests.wait_s(_address(request)):
+        if self._requests.wait_s(address_of(request)):
             return _html(typed_page.door(english, "later"), 429)
         try:
             place = self._place(request)
@@ -87,7 +87,7 @@ class _Pages:
 
     async def _opened(self, request: "Request") -> "Response":
         """The token is typed: from now on the browser shows it, for half a day."""
-        if self._tries.wait_s(_address(request)):
+        if self._tries.wait_s(address_of(request)):
             return _back(request, {"bad": "later"})
         fields = await _fields(request)
         if not _is_own(request):
@@ -114,7 +114,7 @@ class _Pages:
         """The handler of one deed: it does it, then leads back to the page, so that a reload repeats nothing."""
 
         async def done(request: "Request") -> "Response":
-            if self._requests.wait_s(_address(request)):
+            if self._requests.wait_s(address_of(request)):
                 return _html(typed_page.door(False, "later"), 429)
             fields = await _fields(request)
             if not _is_own(request):
@@ -190,20 +190,16 @@ def _is_own(request: "Request") -> bool:
 
 
 async def _fields(request: "Request") -> dict[str, str]:
-    """The fields of a form, the first of each name; what is too large is empty."""
+    """The fields of a form, the first of each name; what is too large, or has too many of them, is empty."""
     body = await bounded(request, MAX_BODY_BYTES)
-    if len(body) > MAX_BODY_BYTES:
+    if len(body) > MAX_BODY_BYTES or body.count(b"&") >= MAX_FIELDS:
         return {}
-    told = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20)
+    told = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
     return {name: values[0][:MAX_FIELD_CHARS] for name, values in told.items()}
 
 
 def _is_english(fields: Fields) -> bool:
     return fields.get("lang") == "en"
-
-
-def _address(request: "Request") -> str:
-    return request.client.host if request.client else ""
 
 
 def _back(request: "Request", told: dict[str, str], fields: Fields | None = None) -> "Response":

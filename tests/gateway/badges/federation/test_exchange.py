@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from balise_gateway.badges.federation.bodies import Bodies
 from balise_gateway.badges.federation.exchange import DAY_S, FILE_NAME, Exchange
 from balise_gateway.badges.federation.exchange_paths import MAX_BODY_BYTES, batches_route
 from balise_gateway.badges.federation.pace import MAX_ADDRESSES, Pace
@@ -37,13 +38,13 @@ def envelope(seq: int, *items: Item | Readings, signer: Signer = GATEWAYS[HOST])
 class Partner:
     """A home that takes visits at https://home.example/badge, and the host's uplink to it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **limits: int) -> None:
         self.now_ms: int | None = NOW_S * 1_000
         self.seconds, self.folder = 0.0, folder
         self.table = cache(folder)
-        self.exchange = Exchange(folder, lambda: self.table.table)
+        self.exchange = Exchange(folder, lambda: self.table.table, **limits)
         self.pace = Pace(60, lambda: self.seconds)
-        route = batches_route(self.exchange, KEYS[HOME].signer, lambda: self.now_ms, self.pace)
+        route = batches_route(self.exchange, KEYS[HOME].signer, lambda: self.now_ms, self.pace, Bodies())
         self.net = Net({HOME: app(route)})
 
     def deliver(self, *envelopes: bytes, key: bytes = KEYS[HOME].signer.public_key) -> Holding:

@@ -16,6 +16,7 @@ from balise_gateway.badges.cards import sun
 from balise_gateway.badges.cards.keys import HomeKeys
 from balise_gateway.badges.cards.recognise import Own, TakeCounter, verify_sun
 from balise_gateway.badges.desk.book import Book, Tap
+from balise_gateway.badges.federation.bodies import Bodies
 from balise_gateway.badges.federation.counters import Counters
 from balise_gateway.badges.federation.pace import Pace
 from balise_gateway.badges.federation.sun_service import MAX_BODY_BYTES, SunAsker, SunHome, sun_route
@@ -66,7 +67,7 @@ class Scene:
             folder, HOME, CHIP.signer, lambda: self.table.table, self.verify, self.register.take_counter
         )
         self.now_s: int | None = NOW_S
-        route = sun_route(self.home, lambda: self.now_s, Pace(1_000, lambda: 0.0))
+        route = sun_route(self.home, lambda: self.now_s, Pace(1_000, lambda: 0.0), Bodies())
         self.net = Net({HOME: app(route)})
         self.book = Book(folder)
         self.book.open()
