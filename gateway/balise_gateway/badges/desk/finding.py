@@ -56,12 +56,18 @@ class Finder:
             if card is not None:
                 return self._bearer(card, when)
         if claim.home is None or not claim.number:
-            found = self._lists.by_uid(claim.uid) if claim.uid else None
+            found = self._unnamed(claim)
             return "not listed" if found is None else self._guest(found, when.year)
         if claim.home == self._place:
             return "not listed"
         found = self._lists.by_number(claim.home, claim.number)
         return self._guest(found, when.year) if found is not None else self._unlisted(claim, when)
+
+    def _unnamed(self, claim: Claim) -> Found | None:
+        """A guest's card that does not say whose it is: a chip by its UID, a code with a bare number by that."""
+        if claim.number and claim.via != "card":
+            return self._lists.by_any_number(claim.number)
+        return self._lists.by_uid(claim.uid) if claim.uid else None
 
     def _own(self, claim: Claim) -> Card | None:
         if claim.number:

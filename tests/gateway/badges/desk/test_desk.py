@@ -76,6 +76,23 @@ def test_a_guest_is_known_by_the_list_of_their_home_by_number_and_by_uid(tmp_pat
     played(tmp_path, scene)
 
 
+def test_a_guest_s_code_with_a_bare_number_is_known_by_the_lists(tmp_path: Path) -> None:
+    async def scene(made: dict[str, PlaceAt]) -> None:
+        here, there = made[HERE], made[THERE]
+        number = there.member("zoe")
+        await exchange_lists(made)
+        verdict = here.office.take(Seen("qr", "scanner", uri=card.printed(number)))
+        assert verdict.showing.state == "accepted"
+        assert verdict.bearer is not None
+        assert (verdict.bearer.home, verdict.bearer.who) == (THERE, there.keys.who("zoe", HERE, 2018))
+        there.office.records.register.revoke(number, "lost", 17_874)
+        await exchange_lists(made)
+        assert here.office.take(Seen("qr", "scanner", uri=number)).showing.reason == "revoked"
+        assert here.office.take(Seen("qr", "scanner", uri=card.make_number(b"nobody"))).showing.reason == "not listed"
+
+    played(tmp_path, scene)
+
+
 def test_without_a_list_a_guest_is_recorded_and_named_later(tmp_path: Path) -> None:
     async def scene(made: dict[str, PlaceAt]) -> None:
         here, there = made[HERE], made[THERE]
