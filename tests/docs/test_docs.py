@@ -30,6 +30,13 @@ def levels(text: str) -> list[str]:
     return re.findall(r"^(#+) ", bare, re.MULTILINE)
 
 
+def sections(path: Path) -> set[str]:
+    """The headings as links name them on the web: in lower case, hyphens for spaces, without other signs."""
+    bare = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", bare, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_readme_opens_with_a_transcript() -> None:
     head = "\n".join(read("README.md").splitlines()[:30])
     assert fences(head + "\n```", "text"), "no ```text transcript in the first 30 lines"
@@ -54,6 +61,13 @@ def test_links_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_links_to_a_section_lead_to_a_heading(path: Path) -> None:
+    for target, section in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert section in sections(path.parent / target if target else path), f"{path.name} links to #{section}"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
