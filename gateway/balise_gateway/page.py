@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from balise_gateway import page_badge
+from balise_gateway import page_badge, serving
 from balise_gateway.config import PageSettings
 from balise_gateway.errors import MissingExtra
 from balise_gateway.log import event
@@ -69,22 +69,14 @@ def app(status: Callable[[], Document], more: "Sequence[BaseRoute]" = ()) -> "St
 
 
 async def serve(settings: PageSettings, status: Callable[[], Document], more: "Sequence[BaseRoute]" = ()) -> None:
-    """Serves until cancelled. Only uvicorn's HTTP protocol is used: its own server wakes ten times a second."""
-    try:
-        import uvicorn
-        from uvicorn.server import ServerState
-    except ImportError as error:
-        raise MissingExtra("the station page", "uvicorn", "gateway") from error
-    config = uvicorn.Config(app(status, more), log_config=None, access_log=False, lifespan="off", ws="none", http="h11")
-    config.load()
-    state = ServerState()
-    protocol: Any = config.http_protocol_class
-    server = await _listen(settings, lambda: protocol(config=config, server_state=state, app_state={}))
+    """Serves until cancelled."""
+    factory, connections = serving.protocol(app(status, more), "the station page")
+    server = await _listen(settings, factory)
     try:
         await asyncio.get_running_loop().create_future()  # until cancelled
     finally:
         server.close()
-        for connection in list(state.connections):
+        for connection in list(connections):
             connection.shutdown()
 
 

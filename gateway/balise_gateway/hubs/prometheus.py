@@ -8,11 +8,12 @@ nothing new for `expire_s` is gone; and that nothing old is ever shown as new. T
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Annotated, Any
 
+from balise_gateway import serving
 from balise_gateway.delivery.prometheus_names import LABELS, labels_of, metric_of, unit_of
 from balise_gateway.errors import HubAway, MissingExtra
 from balise_gateway.hubs import HubSettings, Traits
@@ -49,7 +50,7 @@ class Hub:
         self._settings = settings
         self._shown: dict[Series, _Shown] = {}
         self._server: asyncio.Server | None = None
-        self._connections: set[Any] = set()
+        self._connections: Iterable[Any] = ()
 
     async def send(self, rows: Sequence[HubRow]) -> int:
         await self._listen()
@@ -87,20 +88,14 @@ class Hub:
     async def _listen(self) -> None:
         if self._server is not None:
             return
-        prometheus_client, uvicorn = _libraries()
+        prometheus_client = _library()
         registry = prometheus_client.CollectorRegistry(auto_describe=False)
         registry.register(_Collector(self._collect))
         application = prometheus_client.make_asgi_app(registry)
-        config = uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", ws="none", http="h11")
-        config.load()
-        state = uvicorn.server.ServerState()
-        self._connections = state.connections
-        protocol: Any = config.http_protocol_class
+        factory, self._connections = serving.protocol(application, 'a hub of kind "prometheus"')
         where = self._settings.host, self._settings.port
         try:
-            self._server = await asyncio.get_running_loop().create_server(
-                lambda: protocol(config=config, server_state=state, app_state={}), *where
-            )
+            self._server = await asyncio.get_running_loop().create_server(factory, *where)
         except OSError as error:
             raise HubAway(f"cannot listen on {where[0]}:{where[1]}: {error.strerror or error}") from error
 
@@ -112,11 +107,9 @@ class _Collector:
         self.collect = collect
 
 
-def _libraries() -> tuple[Any, Any]:
+def _library() -> Any:
     try:
         import prometheus_client
-        import uvicorn
-        import uvicorn.server
     except ImportError as error:
-        raise MissingExtra('a hub of kind "prometheus"', "prometheus-client and uvicorn", "gateway") from error
-    return prometheus_client, uvicorn
+        raise MissingExtra('a hub of kind "prometheus"', "prometheus-client", "gateway") from error
+    return prometheus_client

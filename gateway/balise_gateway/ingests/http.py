@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from balise_gateway.errors import MissingExtra
+from balise_gateway import serving
 from balise_gateway.ingests import SOON, Listen, Take, Token
 from balise_gateway.ingests._port import NOBODY, Logins, open_port
 from balise_gateway.log import event
@@ -64,7 +64,7 @@ class Ingest:
 
     async def run(self, take: Take) -> None:
         self._take = take
-        factory, connections = _protocol(self._app)
+        factory, connections = serving.protocol(self._app, 'an ingest of kind "http"')
         settings = self._settings
         server, self._port = await open_port(self._listen, factory, settings.host, settings.port, self._waits)
         self._state = "up"
@@ -163,19 +163,3 @@ def _login(header: str) -> tuple[str | None, bytes | None]:
     except (binascii.Error, ValueError):
         return "", None
     return user.decode("utf-8", "replace"), password
-
-
-def _protocol(app: Callable[..., Any]) -> tuple[Callable[[], Any], Iterable[Any]]:
-    """(what makes the protocol of a connection, all connections): uvicorn's HTTP without its server, as the page's."""
-    try:
-        import uvicorn
-        from uvicorn.server import ServerState
-    except ImportError as error:
-        raise MissingExtra('an ingest of kind "http"', "uvicorn", "gateway") from error
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", ws="none", http="h11", interface="asgi3"
-    )
-    config.load()
-    state, protocol = ServerState(), config.http_protocol_class
-    made: Any = protocol
-    return lambda: made(config=config, server_state=state, app_state={}), state.connections
