@@ -102,7 +102,9 @@ _WHOLE_STYLE = _STYLE + _colours()
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": f"default-src 'none'; style-src {_digest(_WHOLE_STYLE)}; "
-    f"script-src {_digest(_SCRIPT)}; connect-src 'self'",
+    f"script-src {_digest(_SCRIPT)}; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
 }
 
 

@@ -6,6 +6,7 @@ Leaves the page to `_page.py`.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -31,13 +32,22 @@ class Settings(ScreenSettings):
     NEEDS_PAGE: ClassVar[bool] = True
 
 
+@dataclass
+class _Page:
+    """A page that is open: where, and whether it must make room for another."""
+
+    loop: asyncio.AbstractEventLoop
+    address: str
+    must_go: bool = False
+
+
 class Output:
     """What the page shows. `routes()` is mounted on the page server; `[page]` must be configured."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.showing = Showing("ready")
-        self._open: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._open: dict[asyncio.Event, _Page] = {}
         self._is_closed = False
 
     def show(self, showing: Showing) -> None:
@@ -71,25 +81,44 @@ class Output:
     async def _events(self, request: "Request") -> "Response":
         from starlette.responses import PlainTextResponse, StreamingResponse
 
-        if self._is_closed or len(self._open) >= MAX_OPEN:
+        address = request.client.host if request.client else ""
+        if self._is_closed or not self._has_room(address):
             told = "too many screens are open; close some" if not self._is_closed else "the gateway is ending"
             return PlainTextResponse(told, 503, {"Retry-After": "5"})
-        stream = self._stream(self._language(request))
+        stream = self._stream(self._language(request), address)
         return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
-    async def _stream(self, language: Language) -> AsyncIterator[bytes]:
-        changed = asyncio.Event()
-        self._open[changed] = asyncio.get_running_loop()
+    async def _stream(self, language: Language, address: str) -> AsyncIterator[bytes]:
+        changed, page = asyncio.Event(), _Page(asyncio.get_running_loop(), address)
+        if not self._makes_room(address):  # others came at the same moment
+            return
+        self._open[changed] = page
         try:
             told: Said | None = None
-            while not self._is_closed:
+            while not self._is_closed and not page.must_go:
                 changed.clear()
                 said = self._said(language)
                 yield _page.ALIVE if said == told else _page.event(said)
                 told = said
                 await _until(changed, _page.ALIVE_S)
         finally:
-            del self._open[changed]
+            self._open.pop(changed, None)
+
+    def _has_room(self, address: str) -> bool:
+        """Whether one more is let in: where many are open, an address with fewer than another takes its place."""
+        count = Counter(page.address for page in self._open.values())
+        return len(self._open) < MAX_OPEN or count[address] + 1 < max(count.values())
+
+    def _makes_room(self, address: str) -> bool:
+        """The same, and the oldest page of who has most of them is let go."""
+        if not self._has_room(address):
+            return False
+        if len(self._open) >= MAX_OPEN:
+            ((most, _),) = Counter(page.address for page in self._open.values()).most_common(1)
+            oldest = next(changed for changed, page in self._open.items() if page.address == most)
+            self._open.pop(oldest).must_go = True
+            oldest.set()
+        return True
 
     def _language(self, request: "Request") -> Language:
         asked = request.query_params.get("lang")
@@ -102,9 +131,9 @@ class Output:
 
     def _wake(self) -> None:
         """Readers may call `show` from their own threads."""
-        for changed, loop in list(self._open.items()):
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(changed.set)
+        for changed, page in list(self._open.items()):
+            if not page.loop.is_closed():
+                page.loop.call_soon_threadsafe(changed.set)
 
 
 async def _until(changed: asyncio.Event, limit_s: float) -> None:

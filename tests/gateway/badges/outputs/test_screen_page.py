@@ -152,6 +152,53 @@ def test_too_many_pages_are_told_so(output: Output) -> None:
         assert httpx.get(f"{where}/badge/screen/events").status_code == 503
 
 
+def from_(address: str) -> httpx.HTTPTransport:
+    """Loopback has many addresses: each stands for a computer of its own."""
+    return httpx.HTTPTransport(local_address=address)
+
+
+def test_one_computer_cannot_keep_the_screen_at_the_door_dark(output: Output) -> None:
+    with served(output) as where, ExitStack() as open_pages:
+        events = f"{where}/badge/screen/events"
+        stranger = open_pages.enter_context(httpx.Client(transport=from_("127.0.0.2"), timeout=PATIENCE_S))
+        kept = []
+        for _ in range(screen_page.MAX_OPEN):
+            kept.append(open_pages.enter_context(stranger.stream("GET", events)).iter_lines())
+            shown(kept[-1])
+        assert stranger.get(events).status_code == 503
+        door = open_pages.enter_context(httpx.Client(transport=from_("127.0.0.3"), timeout=PATIENCE_S))
+        lines = open_pages.enter_context(door.stream("GET", events)).iter_lines()
+        shown(lines)
+        assert list(kept[0])[-1:] in ([], [""])  # the stranger's oldest made room, and ended
+        assert output.status()["open_pages"] == screen_page.MAX_OPEN
+        assert stranger.get(events).status_code == 503
+        output.show(ACCEPTED)
+        assert shown(lines)["state"] == "accepted"
+
+
+def test_pages_that_come_at_one_moment_are_no_more_than_that(output: Output) -> None:
+    async def scene(where: str) -> None:
+        async with httpx.AsyncClient(timeout=PATIENCE_S, limits=httpx.Limits(max_connections=None)) as client:
+            begun = asyncio.Event()
+
+            async def one() -> None:
+                async with client.stream("GET", f"{where}/badge/screen/events") as answer:
+                    async for _ in answer.aiter_lines():
+                        if output.status()["open_pages"] == screen_page.MAX_OPEN:
+                            begun.set()
+
+            tasks = [asyncio.create_task(one()) for _ in range(screen_page.MAX_OPEN + 15)]
+            await asyncio.wait_for(begun.wait(), PATIENCE_S)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            assert output.status()["open_pages"] == screen_page.MAX_OPEN
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    with served(output) as where:
+        asyncio.run(scene(where))
+
+
 def test_a_door_that_is_held_by_hand_is_told(tmp_path: Path) -> None:
     _override.Override(tmp_path).write("open")
     with served(Output(settings(data_dir=tmp_path))) as where:
