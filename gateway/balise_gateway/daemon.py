@@ -198,14 +198,14 @@ class Gateway:
             return []
         room = app.Room(parts.journal, self._clock, parts.access, parts.tally, parts.sites, parts.zone)
         badges = [] if parts.office is None else parts.office.routes()
-        return [*app.routes(room), metrics.route(self.status, self._config.gateway.data_dir), *badges]
+        return [*app.routes(room), metrics.route(status.shared(self.status), self._config.gateway.data_dir), *badges]
 
     def _start_page(self, crew: Crew, parts: "_Parts") -> None:
         if self._config.page is None:
             return
         from balise_gateway import page
 
-        crew.start(PAGE, page.serve(self._config.page, self.status, self.pages()))
+        crew.start(PAGE, page.serve(self._config.page, status.shared(self.status), self.pages()))
         crew.start(PAGE, parts.tally.run())
 
     async def _open(self, parts: "_Parts", stop: asyncio.Event) -> bool:

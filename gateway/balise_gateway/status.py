@@ -4,6 +4,7 @@ Promises that it holds no key but the public one, no password, and nothing that 
 the parts that run. Leaves its looks to `page.py` and to the command.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +17,22 @@ from balise_wire.envelope import Signer
 from balise_wire.frames import FrameKeys
 
 Document = dict[str, object]
+AGE_S = 0.1  # how old a status may be: whoever asks a hundred times a second does not have it made a hundred times
 _MAX_PARKED_TOLD = 20
+
+
+def shared(status: Callable[[], Document]) -> Callable[[], Document]:
+    """The same, made again when it is older than AGE_S."""
+    made_s, document = float("-inf"), Document()
+
+    def told() -> Document:
+        nonlocal made_s, document
+        now_s = asyncio.get_running_loop().time()
+        if now_s - made_s >= AGE_S:
+            made_s, document = now_s, status()
+        return document
+
+    return told
 
 
 def of_journal(db: sqlite3.Connection, config: Config, signer: Signer) -> Document:

@@ -10,6 +10,7 @@ import pytest
 
 from balise_gateway import serving
 from balise_gateway.serving import Limits
+from balise_gateway.status import AGE_S, shared
 
 PATIENCE_S = 60  # of the tests
 QUICK = Limits(patience_s=0.2)
@@ -174,3 +175,19 @@ def test_nonsense_is_answered_and_leaves_no_line(caplog: pytest.LogCaptureFixtur
     with caplog.at_level(logging.DEBUG):
         played(scene)
     assert [record for record in caplog.records if "Invalid" in record.getMessage()] == []
+
+
+def test_a_status_is_not_made_anew_for_each_who_asks_at_one_moment() -> None:
+    made: list[int] = []
+
+    def status() -> dict[str, object]:
+        made.append(1)
+        return {"times": len(made)}
+
+    async def scene() -> None:
+        told = shared(status)
+        assert [told()["times"] for _ in range(50)] == [1] * 50
+        await asyncio.sleep(2 * AGE_S)
+        assert told() == {"times": 2}
+
+    played(scene)

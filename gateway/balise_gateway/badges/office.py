@@ -53,7 +53,7 @@ MOST_VERDICTS = 20
 # How long a thread that computes (a list of cards, a day's figures) may keep the interpreter from the loop and from a
 # reader's thread, which wait for it at every byte and every commit: with 2 ms a SUN card took 0.43 s; CPython has 5 ms.
 SWITCH_S = 0.0005
-REQUESTS_PER_MIN = 600  # of one address
+REQUESTS_PER_MIN, LISTS_PER_MIN = 600, 60  # of one address; a list of thousands of cards takes a while to make
 _MS_PER_S, _DAY_S = 1_000, 86_400
 Sending = Callable[[], bool]  # whether the hubs that get visits answer
 
@@ -283,12 +283,12 @@ class _Works:
         self.guest_rounds = GuestRounds(records.cache, self.guests, records.now_utc_s, transport)
         kept = (records.book, records.exchange, settings.keep_taps_days)
         self.forgetting = Forgetting(*kept, loop_s, self.guests.forget)
-        pace, bodies = Pace(REQUESTS_PER_MIN, loop_s), Bodies()
+        pace, lists_pace, bodies = Pace(REQUESTS_PER_MIN, loop_s), Pace(LISTS_PER_MIN, loop_s), Bodies()
         self._routes = [
-            *paths.list_routes(records.home_lists, records.now_utc_s, zone),
+            *paths.list_routes(records.home_lists, records.now_utc_s, zone, lists_pace),
             paths.table_route(records.cache),
             sun_service.sun_route(records.sun_home, records.now_utc_s, pace, bodies),
-            paths.guest_list_route(self.guests.lists_of, records.now_utc_s, zone),
+            paths.guest_list_route(self.guests.lists_of, records.now_utc_s, zone, lists_pace),
             *typed.routes(self.guests, office.wake, loop_s, settings.stale_list_days),
             exchange_paths.batches_route(
                 records.exchange, records.keys.signer, functools.partial(known_utc_ms, clock), pace, bodies

@@ -107,7 +107,7 @@ class HomeLists:
     ) -> None:
         self._place, self._keys, self._register, self._table = place, keys, register, table
         self._db = open_database(data_dir / FILE_NAME, STEPS, any_thread=True)
-        self._lock = threading.Lock()
+        self._lock, self._turn = threading.Lock(), asyncio.Semaphore(1)
         self._cards_a_message = cards_a_message
         self._looked: dict[str, tuple[int, object]] = {}  # when, and at which version of the register, by host
         self._said: dict[str, tuple[_Cards, list[int], bytes]] = {}  # what the newest list of each host was made of
@@ -133,8 +133,9 @@ class HomeLists:
     async def message_beside(self, host: str, base: int, utc_s: int, zone: ZoneInfo) -> bytes:
         """The same, made beside the loop: thousands of tokens and a seal must not hold up a card at the door."""
         asked = _Asked(host, base, utc_s, years_at(utc_s, zone))
-        box, cards = self._host(host).box, self._cards(asked)  # the register belongs to the loop's thread
-        return await asyncio.to_thread(self._made, asked, box, cards)
+        async with self._turn:  # whoever asks again and again holds one thread at most
+            box, cards = self._host(host).box, self._cards(asked)  # the register belongs to the loop's thread
+            return await asyncio.to_thread(self._made, asked, box, cards)
 
     def look_again(self) -> None:
         """The register has changed: the next list says so, however soon it is asked for."""

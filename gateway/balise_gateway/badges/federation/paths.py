@@ -5,12 +5,15 @@ is not sealed. Leaves deciding to the modules that are asked.
 """
 
 import json
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from balise_gateway.badges.federation.bodies import address_of
 from balise_gateway.badges.federation.home_lists import HomeLists
 from balise_gateway.badges.federation.lists import checked_host
+from balise_gateway.badges.federation.pace import Pace
 from balise_gateway.badges.federation.table_cache import TableCache
 from balise_gateway.errors import BadgeError, PaperError
 from balise_gateway.log import event
@@ -25,17 +28,17 @@ MAX_NUMBER_CHARS = 18
 NowS = Callable[[], int | None]  # UTC in seconds, None while nobody knows
 
 
-def list_routes(lists: HomeLists, now_utc_s: NowS, zone: ZoneInfo) -> "list[Route]":
+def list_routes(lists: HomeLists, now_utc_s: NowS, zone: ZoneInfo, pace: Pace) -> "list[Route]":
     """`GET /v1/lists/<host>?from=N`: 200 with signed messages, 204 when there is nothing newer."""
     from starlette.routing import Route
 
     async def told(request: "Request") -> "Response":
-        return await _list(lists, request, now_utc_s(), zone)
+        return later(pace, request) or await _list(lists, request, now_utc_s(), zone)
 
     return [Route("/v1/lists/{host}", told)]
 
 
-def guest_list_route(of: Callable[[str], HomeLists | None], now_utc_s: NowS, zone: ZoneInfo) -> "Route":
+def guest_list_route(of: Callable[[str], HomeLists | None], now_utc_s: NowS, zone: ZoneInfo, pace: Pace) -> "Route":
     """`GET /v1/of/<home>/lists/<host>?from=N`: the same for a guest place, which has no gateway of its own."""
     from starlette.routing import Route
 
@@ -47,7 +50,7 @@ def guest_list_route(of: Callable[[str], HomeLists | None], now_utc_s: NowS, zon
             return refused(503, "not now", "this place's files cannot be used; try again later")
         if lists is None:
             return refused(404, "unknown place", "no guest place of this name here")
-        return await _list(lists, request, now_utc_s(), zone)
+        return later(pace, request) or await _list(lists, request, now_utc_s(), zone)
 
     return Route("/v1/of/{home}/lists/{host}", told)
 
@@ -77,6 +80,16 @@ def table_route(table: TableCache) -> "Route":
         return Response(data, media_type=COSE) if data else refused(404, "none", "no table of places here yet")
 
     return Route("/v1/table", told)
+
+
+def later(pace: Pace, request: "Request") -> "Response | None":
+    """The answer to whoever asks too often; None for all others."""
+    wait_s = pace.wait_s(address_of(request))
+    if not wait_s:
+        return None
+    answer = refused(429, "later", "too many requests")
+    answer.headers["Retry-After"] = str(max(1, math.ceil(wait_s)))
+    return answer
 
 
 def refused(status: int, reason: str, detail: str) -> "Response":

@@ -23,7 +23,7 @@ from balise_wire.sun_check import SunQuestion, sign_question
 from gateway.badges.federation.places import GATEWAYS, HOME, HOST, NOW_S
 from gateway.badges.federation.test_exchange import Partner, envelope, visit
 from gateway.badges.federation.test_sun_service import HOST_SIGNER, Scene, message
-from gateway.badges.federation.test_typed import FROM_OURS, SITE, Desk
+from gateway.badges.federation.test_typed import FROM_OURS, GUEST, SITE, Desk
 
 STRANGER = Signer(bytes([99]) * 32)
 SMALL_MB = 12  # a body of one megabyte is held a few times on its way
@@ -258,3 +258,17 @@ class Explosive(httpx.AsyncByteStream):
     async def __aiter__(self) -> Any:
         pytest.fail("the body was read")
         yield b""
+
+
+def test_who_asks_for_lists_all_the_time_is_told_to_wait(tmp_path: Path) -> None:
+    """A list of thousands of cards takes a while to make, and anybody may ask for it."""
+    desk = Desk(tmp_path)
+
+    async def asked(times: int) -> list[httpx.Response]:
+        return [await desk.client.get(f"/badge/v1/of/{GUEST}/lists/{HOME}") for _ in range(times)]
+
+    answers = asyncio.run(asked(62))
+    assert [answer.status_code for answer in answers] == [200] * 60 + [429] * 2
+    assert answers[-1].headers["Retry-After"] == "1"
+    desk.seconds += 1
+    assert [answer.status_code for answer in asyncio.run(asked(1))] == [200]

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from balise_gateway.badges.federation.home_lists import LOOK_S, STEP, Card, HomeLists
 from balise_gateway.badges.federation.lists import CardLists
+from balise_gateway.badges.federation.pace import Pace
 from balise_gateway.badges.federation.paths import list_routes, table_route
 from balise_gateway.badges.federation.rounds import Rounds
 from balise_gateway.badges.federation.table_cache import TableCache
@@ -46,7 +47,10 @@ class Town:
             name: HomeLists(folder / name, name, KEYS[name], cards, lambda: self.keeper.table)
             for name, cards in self.registers.items()
         }
-        apps = {name: app(*list_routes(lists, lambda: self.now_s, PARIS)) for name, lists in self.homes.items()}
+        apps = {
+            name: app(*list_routes(lists, lambda: self.now_s, PARIS, Pace(600, lambda: 0.0)))
+            for name, lists in self.homes.items()
+        }
         self.net = Net({"keeper.example": app(table_route(self.keeper)), **apps})
         key, url = FEDERATION.public_key, "https://keeper.example/badge/v1/table"
         self.table = TableCache(folder / "host", key)

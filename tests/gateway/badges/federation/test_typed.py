@@ -18,6 +18,7 @@ from balise_gateway.badges.federation.desk_keys import FILE_NAME
 from balise_gateway.badges.federation.guests import TAPS_OF_A_PLACE, DeskPlace, Guests, folder_of
 from balise_gateway.badges.federation.home_lists import Card, HomeLists
 from balise_gateway.badges.federation.lists import CardLists
+from balise_gateway.badges.federation.pace import Pace
 from balise_gateway.badges.federation.table_cache import TableCache
 from balise_gateway.errors import BadgeError
 from balise_gateway.grants.rules import Home
@@ -65,7 +66,7 @@ class Desk:
         with self.journal.transaction() as db:
             logs.ensure(db, [HOME_LOG])
         routes = typed.routes(self.guests, lambda: self.guests.say(self.journal), lambda: self.seconds, 7)
-        lists = paths.guest_list_route(self.guests.lists_of, lambda: UTC_S, PARIS)
+        lists = paths.guest_list_route(self.guests.lists_of, lambda: UTC_S, PARIS, Pace(60, lambda: self.seconds))
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app(*routes, lists)), base_url=SITE)
 
     @property
