@@ -6,7 +6,7 @@ the parts that run. Leaves its looks to `page.py` and to the command.
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from balise_gateway.config import Config
 from balise_gateway.journal import tables
