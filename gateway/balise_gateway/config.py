@@ -204,6 +204,7 @@ def _of_this_house(part: Any, config: Config) -> Any:
         "place_name": badge.name or badge.place,
         "time_zone": gateway.time_zone,
         "data_dir": gateway.data_dir,
+        "phone_url": badge.phone_url,
     }
     empty = {f.name: house[f.name] for f in fields(part) if f.name in house and getattr(part, f.name) in ("", None)}
     return replace(part, **empty)
@@ -277,6 +278,8 @@ def _check_whole(config: Config) -> None:
     _refuse_shared_ports(config)
     if config.page is None and any(getattr(each, "NEEDS_PAGE", False) for each in config.outputs):
         raise ConfigError(f"{config.file}: an [[output]] is a page, and there is no [page]; add [page]")
+    if config.page is None and config.badge is not None and config.badge.phone_url:
+        raise ConfigError(f"{config.file}: [badge] has a phone_url, and there is no [page] for phones; add [page]")
 
 
 def _refuse_same_corrections(config: Config) -> None:

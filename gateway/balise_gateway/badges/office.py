@@ -32,6 +32,8 @@ from balise_gateway.badges.federation.guests import Files, Guests, Own
 from balise_gateway.badges.federation.pace import Pace
 from balise_gateway.badges.federation.rounds import GuestRounds, Rounds
 from balise_gateway.badges.front import Front
+from balise_gateway.badges.phones.routes import PhoneWords
+from balise_gateway.badges.phones.routes import routes as phone_routes
 from balise_gateway.badges.readers import Reader
 from balise_gateway.badges.records import Records
 from balise_gateway.badges.seen import Seen
@@ -284,12 +286,14 @@ class _Works:
         kept = (records.book, records.exchange, settings.keep_taps_days)
         self.forgetting = Forgetting(*kept, loop_s, self.guests.forget)
         pace, lists_pace, bodies = Pace(REQUESTS_PER_MIN, loop_s), Pace(LISTS_PER_MIN, loop_s), Bodies()
+        words = PhoneWords(settings.name or settings.place, settings.language, zone, settings.phone_url)
         self._routes = [
             *paths.list_routes(records.home_lists, records.now_utc_s, zone, lists_pace),
             paths.table_route(records.cache),
             sun_service.sun_route(records.sun_home, records.now_utc_s, pace, bodies),
             paths.guest_list_route(self.guests.lists_of, records.now_utc_s, zone, lists_pace),
             *typed.routes(self.guests, office.wake, loop_s, settings.stale_list_days),
+            *(phone_routes(lambda seen: office.take(seen).showing, words, loop_s) if settings.phone_url else []),
             exchange_paths.batches_route(
                 records.exchange, records.keys.signer, functools.partial(known_utc_ms, clock), pace, bodies
             ),

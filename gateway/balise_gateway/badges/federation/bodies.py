@@ -1,4 +1,4 @@
-"""The bodies of requests from other places: read within bounds of size, time and number.
+"""The bodies of requests from other places and of forms: read within bounds of size, time and number.
 
 Promises that whoever sends slowly, or much, or at many places at once, costs a few megabytes and one minute at most,
 before anybody knows who it is. Leaves what stands in them to those who asked.
@@ -8,6 +8,7 @@ import asyncio
 import ipaddress
 from collections import Counter
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 from balise_gateway.errors import BadgeError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 LIMIT_S = 60.0  # for a whole body: our own uplinks give up after 30
 AT_ONCE, OF_ONE = 16, 4  # bodies at a time: of everybody, and of one address
+MAX_FORM_BYTES, MAX_FIELDS, MAX_FIELD_CHARS = 4_096, 20, 200
 
 
 class BodyRefused(BadgeError):
@@ -65,6 +67,15 @@ async def bounded(request: "Request", most_bytes: int) -> bytes:
     except ClientDisconnect:
         return b""  # nobody is there to hear the answer
     return bytes(body)
+
+
+async def form_of(request: "Request") -> dict[str, str]:
+    """The fields of a form, the first of each name; what is too large, or has too many of them, is empty."""
+    body = await bounded(request, MAX_FORM_BYTES)
+    if len(body) > MAX_FORM_BYTES or body.count(b"&") >= MAX_FIELDS:
+        return {}
+    told = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
+    return {name: values[0][:MAX_FIELD_CHARS] for name, values in told.items()}
 
 
 def address_of(request: "Request") -> str:

@@ -10,10 +10,10 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from balise_gateway.badges.federation import typed_page
-from balise_gateway.badges.federation.bodies import address_of, bounded
+from balise_gateway.badges.federation.bodies import address_of, form_of
 from balise_gateway.badges.federation.guests import DeskPlace, Guests
 from balise_gateway.badges.federation.pace import Pace
 from balise_gateway.badges.federation.typed_page import HOME
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 COOKIE = "balise_desk"
 LASTS_S = 12 * 3_600
 TRIES_PER_MIN, REQUESTS_PER_MIN = 10, 120
-MAX_BODY_BYTES, MAX_FIELDS, MAX_FIELD_CHARS = 4_096, 20, 200
 _DAY_S = 86_400
 _TIME = re.compile(r"([01]?\d|2[0-3])[:hH.]([0-5]\d)")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -89,7 +88,7 @@ class _Pages:
         """The token is typed: from now on the browser shows it, for half a day."""
         if self._tries.wait_s(address_of(request)):
             return _back(request, {"bad": "later"})
-        fields = await _fields(request)
+        fields = await form_of(request)
         if not _is_own(request):
             return _html(typed_page.door(_is_english(fields), "origin"), 403)
         token = fields.get("token", "").strip()
@@ -106,7 +105,7 @@ class _Pages:
         return answer
 
     async def _left(self, request: "Request") -> "Response":
-        answer = _back(request, {}, await _fields(request))
+        answer = _back(request, {}, await form_of(request))
         answer.delete_cookie(COOKIE, path=HOME)
         return answer
 
@@ -116,7 +115,7 @@ class _Pages:
         async def done(request: "Request") -> "Response":
             if self._requests.wait_s(address_of(request)):
                 return _html(typed_page.door(False, "later"), 429)
-            fields = await _fields(request)
+            fields = await form_of(request)
             if not _is_own(request):
                 return _html(typed_page.door(_is_english(fields), "origin"), 403)
             try:
@@ -187,15 +186,6 @@ def _is_own(request: "Request") -> bool:
     if site is not None:
         return site == "same-origin"
     return urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host", "") != ""
-
-
-async def _fields(request: "Request") -> dict[str, str]:
-    """The fields of a form, the first of each name; what is too large, or has too many of them, is empty."""
-    body = await bounded(request, MAX_BODY_BYTES)
-    if len(body) > MAX_BODY_BYTES or body.count(b"&") >= MAX_FIELDS:
-        return {}
-    told = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
-    return {name: values[0][:MAX_FIELD_CHARS] for name, values in told.items()}
 
 
 def _is_english(fields: Fields) -> bool:

@@ -37,6 +37,13 @@ footer span:first-child{flex:1;font-weight:700;white-space:nowrap;overflow:hidde
 @media (max-aspect-ratio:1/1){main{grid-template-columns:1fr;grid-template-rows:auto auto;align-content:center;
 justify-items:center;text-align:center;gap:5vmin}#signs span{width:44vw}h1{font-size:calc(10.5vw*var(--fit))}
 p{font-size:calc(5.4vw*var(--fit))}#credit{font-size:calc(4.6vw*var(--fit))}}
+#phone{display:none;position:fixed;right:4vmin;bottom:11vmin;width:min(30vmin,26vw);text-align:center;
+font-size:min(3.6vmin,2.6vw)}
+#phone img{display:block;width:100%;border-radius:1.2vmin}
+body[data-state="ready"] #phone,body[data-state="sending"] #phone{display:block}
+@media (min-aspect-ratio:1/1) and (min-height:360px){body[data-state="ready"] main.coded,
+body[data-state="sending"] main.coded{padding-right:calc(8vmin + min(30vmin,26vw))}}
+@media (max-height:359px){#phone{display:none!important}}
 main.new #signs span{animation:come .35s ease-out}
 @keyframes come{from{transform:scale(.8)}}
 @media (prefers-reduced-motion:reduce){*{animation:none!important;transition:none!important}}
@@ -79,6 +86,8 @@ setInterval(() => {
   if (source) source.close();
   connect();
 }, 1000);
+const picture = document.querySelector("#phone img");
+if (picture) setInterval(() => { picture.src = "/badge/phone/code.svg?" + Date.now(); }, 20000);
 addEventListener("resize", fit);
 fit();
 connect();
@@ -102,14 +111,15 @@ _WHOLE_STYLE = _STYLE + _colours()
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": f"default-src 'none'; style-src {_digest(_WHOLE_STYLE)}; "
-    f"script-src {_digest(_SCRIPT)}; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'",
+    f"script-src {_digest(_SCRIPT)}; connect-src 'self'; img-src data: 'self'; base-uri 'none'; form-action 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
 
 
-def html(name: str, said: Said, language: Language) -> str:
-    """The whole page, which shows `said` before it hears anything else."""
+def html(name: str, said: Said, language: Language, has_code: bool = False) -> str:
+    """The whole page, which shows `said` before it hears anything else; `has_code`: with a code for phones."""
+    code = f'<div id="phone"><img src="/badge/phone/code.svg" alt="">{_words.phone(language)}</div>' if has_code else ""
     signs = "".join(f'<span id="{state}">{_look.svg(look)}</span>' for state, look in _look.LOOKS.items())
     lost = escape(json.dumps(form(_words.away(language)), ensure_ascii=False))
     body = (
@@ -121,9 +131,10 @@ def html(name: str, said: Said, language: Language) -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<link rel="icon" href="data:,"><noscript><meta http-equiv="refresh" content="3"></noscript>'
         f"<title>{escape(name) or 'Balise'}</title><style>{_WHOLE_STYLE}</style>{body}"
-        f'<main><div id="signs">{signs}</div><div id="told" role="status" aria-live="assertive" aria-atomic="true">'
+        f'<main{" class=coded" if has_code else ""}><div id="signs">{signs}</div>'
+        '<div id="told" role="status" aria-live="assertive" aria-atomic="true">'
         f'<h1 id="headline">{escape(said.headline)}</h1><p id="text">{escape(said.text)}</p>'
-        f'<p id="credit">{escape(said.credit)}</p></div></main>'
+        f'<p id="credit">{escape(said.credit)}</p></div></main>{code}'
         f'<footer><span>{escape(name)}</span><span id="foot">{escape(said.foot)}</span></footer>'
         f"<script>{_SCRIPT}</script></body></html>"
     )

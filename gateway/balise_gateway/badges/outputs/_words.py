@@ -54,6 +54,12 @@ def door(mode: str, language: Language) -> str:
     return _DOOR[mode][0 if language == "fr" else 1] if mode in _DOOR else ""
 
 
+def phone(language: Language) -> str:
+    """What stands below the code that a phone scans in place of a card."""
+    at = 0 if language == "fr" else 1
+    return _spaced(_PHONE[at], at)
+
+
 def with_door(told: Said, text: str) -> Said:
     """The same, with the door's state at the foot: whoever stands there wants to know that before anything else."""
     return replace(told, foot=text) if text else told
@@ -62,6 +68,7 @@ def with_door(told: Said, text: str) -> Said:
 _Pair = tuple[str, str]  # French, English
 _Three = tuple[_Pair, _Pair, _Pair]  # headline, text, short
 
+_PHONE: _Pair = ("Sans badge? Scannez-moi", "No badge? Scan me")
 _READY: _Three = (
     ("Bienvenue", "Welcome"),
     ("Posez votre badge ici, en arrivant et en partant.", "Lay your badge here, when you arrive and when you leave."),

@@ -9,13 +9,14 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from balise_gateway.badges.outputs import _page
 from balise_gateway.badges.outputs._screen import ScreenSettings
 from balise_gateway.badges.outputs._words import Language, Said
 from balise_gateway.badges.showing import Showing
 from balise_gateway.errors import MissingExtra
+from balise_gateway.settings import Key
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -30,6 +31,7 @@ class Settings(ScreenSettings):
     """[[output]] kind = "screen_page" """
 
     NEEDS_PAGE: ClassVar[bool] = True
+    phone_url: Annotated[str, Key("what its code for phones leads to; empty: as [badge] says")] = ""
 
 
 @dataclass
@@ -74,9 +76,9 @@ class Output:
         from starlette.responses import HTMLResponse
 
         language = self._language(request)
-        return HTMLResponse(
-            _page.html(self._settings.place_name, self._said(language), language), headers=_page.HEADERS
-        )
+        has_code = bool(self._settings.phone_url)
+        text = _page.html(self._settings.place_name, self._said(language), language, has_code)
+        return HTMLResponse(text, headers=_page.HEADERS)
 
     async def _events(self, request: "Request") -> "Response":
         from starlette.responses import PlainTextResponse, StreamingResponse

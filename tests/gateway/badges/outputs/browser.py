@@ -3,6 +3,7 @@
 `set-up programs` installs it. No test is left out where it is missing: the test fails and says what to install.
 """
 
+import base64
 import json
 import os
 import select
@@ -74,6 +75,10 @@ class Browser:
     def emulate(self, feature: str, value: str) -> None:
         """A media feature, such as prefers-reduced-motion."""
         self._ask("Emulation.setEmulatedMedia", features=[{"name": feature, "value": value}])
+
+    def picture(self) -> bytes:
+        """What is seen now, as PNG."""
+        return base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"])
 
     def close(self) -> None:
         """Ends it."""
