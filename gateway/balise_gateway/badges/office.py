@@ -40,7 +40,7 @@ from balise_gateway.badges.seen import Seen
 from balise_gateway.badges.showing import Showing
 from balise_gateway.clock import Clock, known_utc_ms
 from balise_gateway.config import Config
-from balise_gateway.errors import BadgeError, JournalError, KeyFileError
+from balise_gateway.errors import BadgeError, JournalError, KeyFileError, MissingExtra
 from balise_gateway.journal import Journal
 from balise_gateway.log import event
 
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 LOOK_S = 2.0  # how soon an unplugged reader, a new list or a backlog is on the screen
 QUIET_LOOK_S = 900.0  # the same where there is nothing to look at
+READER_AGAIN_S = 10.0  # after it failed in a way that it does not know itself
 OPEN_AGAIN_S = 60.0  # how often files that could not be opened are tried again
 SUN_S = 300.0  # how often homes are asked about SUN messages, where any waits
 MOST_VERDICTS = 20
@@ -129,7 +130,7 @@ class Office:
         sys.setswitchinterval(min(SWITCH_S, sys.getswitchinterval()))
         async with asyncio.TaskGroup() as group:
             for reader in self.readers:
-                group.create_task(reader.run(self._seen))
+                group.create_task(self._keep_running(reader))
             group.create_task(self._look(sending))
             group.create_task(works.rounds.run(self.settings.ask_s))
             group.create_task(works.guest_rounds.run(self.settings.ask_s))
@@ -203,6 +204,24 @@ class Office:
             "visits_of_others": self.records.exchange.status(),
             "connectors": self.runner.status(),
         }
+
+    async def _keep_running(self, reader: Reader, again_s: float = READER_AGAIN_S) -> None:
+        """A reader that fails in a way of which nobody thought, by a card or a library, takes nothing else with it.
+
+        Its error is told by its name alone: what a card said may stand in its text.
+        """
+        while True:
+            running = asyncio.create_task(reader.run(self._seen))
+            try:
+                await asyncio.wait([running])
+            finally:
+                running.cancel()
+                await asyncio.wait([running])
+            error = running.exception()
+            if isinstance(error, MissingExtra):  # it says what to install; nothing gets better by waiting
+                raise error
+            event("reader failed", reader=reader.status()["name"], why=type(error).__name__, retry_s=again_s)
+            await asyncio.sleep(again_s)
 
     def _seen(self, reader: Reader, seen: Seen) -> None:
         self.take(seen)

@@ -2,8 +2,8 @@
 
 Promises that a claim's grade is what is proved now and here: a signature that does not hold, or a message shown twice,
 is named and never lowered to a plain UID in silence; only the first message of a card after a restored backup counts
-as grade 0, since nobody knows whether it is new. Leaves whether the card is listed or revoked to the desk, and SUN
-messages of other homes to those homes.
+as grade 0, since nobody knows whether it is new, and one whose counter the disk does not take. Leaves whether the card
+is listed or revoked to the desk, and SUN messages of other homes to those homes.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -14,7 +14,8 @@ from balise_gateway.badges.cards import sun
 from balise_gateway.badges.cards.keys import HomeKeys
 from balise_gateway.badges.seen import Seen, Via
 from balise_gateway.badges.showing import Reason
-from balise_gateway.errors import PaperError
+from balise_gateway.errors import BadgeError, PaperError
+from balise_gateway.log import event
 from balise_wire import card
 from balise_wire.errors import WireError
 
@@ -115,6 +116,9 @@ def _by_sun(claim: Claim, address: card.Address, own: Own | None) -> Claim:
         tap = verify_sun(own, address.number, address.picc_data, address.cmac, uid)
     except PaperError as error:
         return claim if error.reason == "unsure" else replace(claim, wrong=_SUN_FAULTS[error.reason])
+    except BadgeError as error:  # the disk refuses: nobody will know later that this message was shown
+        event("card's counter not kept", why=error)
+        return claim
     return replace(claim, uid=tap.uid, grade=2)
 
 

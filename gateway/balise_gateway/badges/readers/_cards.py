@@ -18,6 +18,8 @@ _NDEF_APP = bytes.fromhex("d2760000850101")
 _CAPABILITIES = 0xE103
 _CHUNK_BYTES = 0xE0  # of READ BINARY: fits into the frames of every reader
 MOST_BYTES = 4096  # of a message; ours have fewer than 300
+MOST_PAGES = 256  # READ and FAST_READ name a page by one byte
+MOST_CHUNKS = 128  # in which a type 4 card may give its message
 _NTAG21X = {0x0F: "NTAG213", 0x11: "NTAG215", 0x13: "NTAG216"}
 
 
@@ -155,8 +157,10 @@ class Type2:
             raise CardRefused(f"the card refuses to be written at page {4 + page}: it is locked, or has a password")
 
     def _size(self, capabilities: bytes) -> int:
-        """Bytes for TLVs; 0 when it holds no NDEF message (T2T 6.1)."""
-        return capabilities[2] * 8 if capabilities[0] == _MAGIC and capabilities[1] >> 4 == 1 else 0
+        """Bytes for TLVs that can be asked for, whatever it claims; 0 when it holds no NDEF message (T2T 6.1)."""
+        if capabilities[0] != _MAGIC or capabilities[1] >> 4 != 1:
+            return 0
+        return min(capabilities[2] * 8, (MOST_PAGES - 4) * PAGE_BYTES)
 
     def _upto(self, memory: bytes, end: int) -> bytes:
         have, wanted = len(memory) // PAGE_BYTES, -(-end // PAGE_BYTES)
@@ -221,9 +225,11 @@ class Type4:
         if length > min(file.size_bytes - 2, MOST_BYTES):
             return b""
         data = b""
-        while len(data) < length:
+        for _ in range(MOST_CHUNKS):
+            if len(data) >= length:
+                return data[:length]
             data += self._binary(2 + len(data), min(length - len(data), file.read_bytes))
-        return data[:length]
+        raise CardRefused("the card gives its message in crumbs")
 
     def write(self, message: bytes) -> None:
         """First a length of zero, last the true one (T4T 5.4.5): a card torn away in between is empty."""

@@ -4,6 +4,7 @@ Promises that whatever pcscd answers becomes a card, a CardLost, or a DeviceAway
 when a reader of this kind runs: it needs pyscard.
 """
 
+import time
 from collections import Counter
 from typing import Any
 
@@ -37,7 +38,7 @@ class PcscReader:
         self._is_loud = True
 
     def find(self, patience_s: float) -> "PcscCard | None":
-        """pcscd and its drivers bound what a card may take; `patience_s` is theirs."""
+        """pcscd and its drivers bound what one answer may take, `patience_s` what all of them may."""
         self._let_go()
         tap = self._tap()
         if tap is None:
@@ -48,13 +49,20 @@ class PcscReader:
         if result != scard.SCARD_S_SUCCESS:
             self._refused("taken" if result == scard.SCARD_E_SHARING_VIOLATION else "mute card", state)
             return None
-        self._card = PcscCard(self, handle, protocol, atr, state)
+        self._card = PcscCard(self, (handle, protocol), atr, state, time.monotonic() + patience_s)
         if self._is_loud:
-            self._is_loud = False
-            if self._card.transmit(_SILENCE)[-2:-1] != b"\x90":
-                self._counters["buzzer not silenced"] += 1
+            self._silence(self._card)
         self._card.identify()
         return self._card
+
+    def _silence(self, card: "PcscCard") -> None:
+        try:
+            answer = card.transmit(_SILENCE)
+        except CardLost:  # taken away at once: the next card will do
+            return
+        self._is_loud = False
+        if answer[-2:-1] != b"\x90":
+            self._counters["buzzer not silenced"] += 1
 
     def is_here(self, card: PlacedCard) -> bool:
         """The upper half of the state counts cards laid down and taken away: no change, same card."""
@@ -96,8 +104,9 @@ class PcscReader:
 class PcscCard:
     """The card on the reader: a `Link`."""
 
-    def __init__(self, reader: PcscReader, handle: Any, protocol: int, atr: bytes, state: int) -> None:
-        self._reader, self.handle, self._protocol, self.state = reader, handle, protocol, state
+    def __init__(self, reader: PcscReader, way: tuple[Any, int], atr: bytes, state: int, until_s: float) -> None:
+        self._reader, self.state, self._until_s = reader, state, until_s
+        self.handle, self._protocol = way
         self.uid = b""
         at = atr.find(_STORAGE)
         self.is_iso = at < 0
@@ -114,6 +123,8 @@ class PcscCard:
 
     def transmit(self, apdu: bytes) -> bytes:
         """One APDU and its answer, status words last."""
+        if time.monotonic() > self._until_s:
+            raise CardLost("the card takes too long: take it away, and lay it down again")
         how = scard.SCARD_PCI_T0 if self._protocol == scard.SCARD_PROTOCOL_T0 else scard.SCARD_PCI_T1
         result, answer = scard.SCardTransmit(self.handle, how, list(apdu))
         if result in _NOBODY:

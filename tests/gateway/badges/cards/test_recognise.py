@@ -13,7 +13,7 @@ from balise_gateway.badges.cards import sun
 from balise_gateway.badges.cards.keys import HomeKeys
 from balise_gateway.badges.cards.recognise import Claim, Own, Places, TakeCounter, recognise, verify_sun
 from balise_gateway.badges.seen import Seen, Via
-from balise_gateway.errors import PaperError
+from balise_gateway.errors import BadgeError, PaperError
 from balise_wire import card
 from balise_wire.envelope import Signer
 
@@ -167,6 +167,13 @@ def test_the_number_of_a_card_of_ours_on_another_chip_is_refused() -> None:
     assert recognise(seen(uri, uid=b"", via="qr"), PLACES, here, TODAY) == Claim(HERE, NUMBER, via="qr")
     elsewhere = card.home_url(ELSEWHERE, NUMBER)
     assert recognise(seen(elsewhere, uid=bytes(7)), PLACES, here, TODAY).wrong == ""
+
+
+def test_a_counter_that_the_disk_does_not_take_leaves_a_number_that_anybody_could_type() -> None:
+    def full(number: str, uid: bytes, counter: int) -> Literal[""]:
+        raise BadgeError("nothing was written: database or disk is full; check the disk")
+
+    assert recognise(seen(sun_url(1)), PLACES, Own(HERE, KEYS, full), TODAY) == Claim(HERE, NUMBER, UID)
 
 
 def test_a_message_of_another_home_is_handed_on() -> None:

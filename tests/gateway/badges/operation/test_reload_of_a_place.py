@@ -171,3 +171,39 @@ def test_a_place_that_cannot_be_opened_changes_nothing_and_stops_no_sensor(tmp_p
             assert here.show(number).state == "accepted"
 
     asyncio.run(scene())
+
+
+class Doomed:
+    """A reader with a fault that nobody has thought of, and a card's number in its words."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    async def run(self, take: object) -> None:
+        self.runs += 1
+        raise ZeroDivisionError("04a1b2c3d4e5f6")
+
+    def status(self) -> dict[str, object]:
+        return {"name": "door"}
+
+    def close(self) -> None: ...
+
+
+def test_a_reader_that_fails_in_a_new_way_takes_nothing_else_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene() -> None:
+        async with places(tmp_path, HERE) as made:
+            (here,) = made.values()
+            doomed = Doomed()
+            running = asyncio.create_task(here.office._keep_running(doomed, again_s=0))  # type: ignore[arg-type]
+            await until(lambda: doomed.runs > 2)
+            running.cancel()
+            await asyncio.wait([running])
+            assert here.show(here.member("anne")).state == "accepted"
+
+    with caplog.at_level("INFO"):
+        asyncio.run(scene())
+    told = [record.getMessage() for record in caplog.records if "reader failed" in record.getMessage()]
+    assert told[0] == "reader failed reader=door why=ZeroDivisionError retry_s=0"
+    assert "04a1b2" not in caplog.text

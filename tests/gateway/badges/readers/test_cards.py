@@ -202,6 +202,52 @@ def test_whatever_a_card_answers_the_work_ends_with_a_message_or_a_named_error(
         assert stranger.exchanges - before <= 2 * _cards.MOST_BYTES + 600
 
 
+@pytest.mark.parametrize("version", [b"", bytes.fromhex("0004040201000f03")])
+def test_a_tag_that_claims_more_memory_than_a_page_number_can_name_is_no_fault(version: bytes) -> None:
+    """Whoever plays a card with a computer can claim 2,040 bytes; the 257th page has no number."""
+
+    class Boaster:
+        uid, is_iso, has_raw = UID, False, True
+
+        def __init__(self) -> None:
+            memory = bytearray(2_100)
+            memory[12:16], memory[16:20] = b"\xe1\x10\xff\x00", b"\x03\xff\x07\x00"
+            self.memory = bytes(memory)
+
+        def exchange(self, command: bytes) -> bytes:
+            if command[0] == 0x60:
+                return version
+            last = command[2] if command[0] == 0x3A else command[1] + 3
+            return self.memory[command[1] * 4 : last * 4 + 4]
+
+        def reselect(self) -> None: ...
+
+    card = Card(Boaster())
+    card.look()
+    assert card.read_ndef() == b""
+
+
+def test_a_card_that_gives_its_message_in_crumbs_is_refused() -> None:
+    class Crumbs:
+        uid, is_iso, has_raw = UID, True, True
+        exchanges = 0
+
+        def exchange(self, command: bytes) -> bytes:
+            self.exchanges += 1
+            if command[1] != 0xB0:
+                return b"\x90\x00"
+            if command[4] == 15:
+                return bytes.fromhex("000f20000100010406e10410000000") + b"\x90\x00"
+            return (b"\x0f\x00" if command[3] == 0 and command[4] == 2 else b"x") + b"\x90\x00"
+
+        def reselect(self) -> None: ...
+
+    crumbs = Crumbs()
+    with pytest.raises(CardRefused, match="crumbs"):
+        Card(crumbs).read_ndef()
+    assert crumbs.exchanges < 150
+
+
 @given(st.binary(max_size=400))
 def test_whatever_a_message_holds_it_is_opened(data: bytes) -> None:
     uri, records = opened(data)
