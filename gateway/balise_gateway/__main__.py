@@ -30,7 +30,7 @@ def main(path: Path, log: str = "text") -> int:
         loaded = configuration.load(path)
         tell(sys.stderr, log)
         asyncio.run(_run_until_signal(_gateway(loaded), path))
-    except (ConfigError, KeyFileError) as error:
+    except (ConfigError, KeyFileError, MissingExtra) as error:
         return _failed(str(error))
     except ExceptionGroup as errors:
         missing = errors.subgroup(MissingExtra)

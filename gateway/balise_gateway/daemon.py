@@ -15,7 +15,7 @@ from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from balise_gateway import hubs, ingests, keys, live, plugins, sources, status
+from balise_gateway import hubs, ingests, keys, live, page, plugins, sources, status
 from balise_gateway.api.access import Access
 from balise_gateway.api.tally import Tally
 from balise_gateway.arrival.intake import Intake
@@ -203,8 +203,6 @@ class Gateway:
     def _start_page(self, crew: Crew, parts: "_Parts") -> None:
         if self._config.page is None:
             return
-        from balise_gateway import page
-
         crew.start(PAGE, page.serve(self._config.page, status.shared(self.status), self.pages()))
         crew.start(PAGE, parts.tally.run())
 
@@ -275,6 +273,8 @@ class _Parts:
     """What needs the signing key: made when the gateway runs."""
 
     def __init__(self, config: Config, clock: Clock, edge: _Edge, before: "Before | None" = None) -> None:
+        if config.page is not None:
+            page.check_installed()
         if before is None:
             rotation.finish_interrupted(config.gateway.data_dir)
         self.signer: Signer = before.parts.signer if before else keys.load_or_make(config.gateway.data_dir)

@@ -44,6 +44,7 @@ class MissingExtra(GatewayError):
 
     def __init__(self, part: str, library: str, extra: str) -> None:
         super().__init__(f"{part} needs {library}: pip install 'balise[{extra}]'")
+        self.library, self.extra = library, extra
 
 
 class JournalError(GatewayError):

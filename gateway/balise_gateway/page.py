@@ -49,6 +49,16 @@ _STYLE = (
 )
 
 
+def check_installed() -> None:
+    """Raises MissingExtra where a library of the page is not installed."""
+    try:
+        import starlette
+        import uvicorn
+    except ImportError as error:
+        raise MissingExtra("the section [page]", str(error.name), "gateway") from error
+    del starlette, uvicorn
+
+
 def app(status: Callable[[], Document], more: "Sequence[BaseRoute]" = ()) -> "Starlette":
     """The pages and `more` paths, for any ASGI server."""
     try:

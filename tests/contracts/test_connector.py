@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import inspect
 import logging
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from balise_gateway.badges import connectors
 from balise_gateway.badges.connectors import Connector, ConnectorSettings, Tapped
 from balise_gateway.errors import ConnectorError
 from balise_gateway.settings import keys_of
+from contracts import bare
 from contracts.connector_ends import MEMBER, NOBODY, NOW_UTC_S, OTHER, End, end_of, usage
 from gateway.support import played
 
@@ -106,6 +108,40 @@ def test_a_constructor_only_builds(there: End, kind: str) -> None:
     assert told["state"] != "up"
     assert told["where"]
     assert there.requests == 0
+
+
+BARE = """
+import asyncio, pickle
+settings, member, usage, tap = pickle.loads(bytes.fromhex(sys.argv[1]))
+from balise_gateway import plugins
+from balise_gateway.badges import connectors
+from balise_gateway.errors import ConnectorError
+made = plugins.load(connectors, settings.kind).Connector(settings, None, None)
+asked = {"balance": lambda: made.balance(member), "usage": lambda: made.record([usage])}
+asked["tap"] = lambda: made.tapped(tap)
+async def scene():
+    said = []
+    for want in sorted(made.wants):
+        try:
+            await asked[want]()
+        except ConnectorError as error:
+            said.append([str(error), error.retry, made.status()["state"]])
+    await made.close()
+    return said
+tell(asyncio.run(scene()))
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_missing_library_is_a_failure_that_says_what_to_install(there: End, kind: str) -> None:
+    words = pickle.dumps((there.settings(), MEMBER, usage(), TAP)).hex()
+    told = bare.told(BARE, words)
+    for error, retry, state in told.said if told.wanted else ():
+        assert error.startswith(f'a connector of kind "{kind}" needs '), told
+        assert error.endswith(" pip install 'balise[gateway]'")
+        assert (retry, state) == (False, error)
+    assert bool(told.said) or not told.wanted, "a missing library was hidden"
+    assert told.wanted or not any("pip install" in error for error, _, _ in told.said)
 
 
 @pytest.mark.parametrize("kind", KINDS)

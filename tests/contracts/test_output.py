@@ -7,6 +7,7 @@ A new kind needs one file in `outputs/`: `SETTINGS` for its table, and `FarEnd(f
 
 import importlib
 import inspect
+import json
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from balise_gateway import plugins, settings
 from balise_gateway.badges import outputs
 from balise_gateway.badges.outputs import Output
 from balise_gateway.badges.showing import Showing
+from contracts import bare
 from gateway.badges.outputs.showings import STATES, every
 
 KINDS = plugins.kinds(outputs)
@@ -78,6 +80,34 @@ def test_a_constructor_only_builds(kind: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == "1 []", done.stdout + done.stderr
+
+
+BARE = """
+import time
+from balise_gateway import plugins, settings
+from balise_gateway.badges import outputs
+from balise_gateway.badges.showing import Showing
+module, table = plugins.load(outputs, sys.argv[1]), json.loads(sys.argv[2])
+made = module.Output(settings.build(module.Settings, table, "output 1", "test"))
+made.show(Showing("ready"))
+while made.status()["state"] == "not used yet":
+    time.sleep(0.01)
+tell([made.status()["state"], getattr(module.Settings, "NEEDS_PAGE", False)])
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_missing_library_is_said_in_its_state(kind: str) -> None:
+    """A page needs what the page's server needs, and that is said at the start."""
+    end = importlib.import_module(f"contracts.outputs.{kind}")
+    told = bare.told(BARE, kind, json.dumps({"kind": kind, **end.SETTINGS}))
+    state, is_page = told.said
+    assert bool(told.wanted) != is_page, told
+    if is_page:
+        assert state == "up"
+    else:
+        assert state.startswith("away: not installed: "), told
+        assert state.endswith(" pip install 'balise[badge]'")
 
 
 def test_it_says_its_kind_and_its_state(there: Any) -> None:

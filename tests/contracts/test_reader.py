@@ -9,6 +9,7 @@ import contextlib
 import inspect
 import logging
 import os
+import pickle
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from balise_gateway.badges import readers
 from balise_gateway.badges.readers import Reader
 from balise_gateway.badges.seen import Seen
 from balise_gateway.errors import BadgeError, CardRefused, ConfigError
+from contracts import bare
 from gateway.badges.readers.benches import BENCHES, Bench
 from gateway.support import played, until
 
@@ -311,6 +313,42 @@ def test_a_wrong_key_is_named_with_its_file(bench: Bench) -> None:
         assert key.name in str(told.value)
     with pytest.raises(ConfigError, match=r"gateway\.toml: reader: unknown key 'pth'"):
         settings.build(module.Settings, table(bench) | {"pth": "x"}, "reader", "gateway.toml")
+
+
+BARE = """
+import asyncio, pickle
+settings = pickle.loads(bytes.fromhex(sys.argv[1]))
+from balise_gateway import plugins
+from balise_gateway.badges import readers
+reader = plugins.load(readers, settings.kind).Reader(settings)
+async def scene():
+    task = asyncio.create_task(reader.run(lambda *_: None))
+    while reader.status()["state"] == "starting":
+        await asyncio.sleep(0.01)
+    state = reader.status()["state"]
+    await asyncio.sleep(0.05)
+    assert not task.done(), "the reader gave up"
+    task.cancel()
+    await asyncio.wait([task])
+    return state
+tell(asyncio.run(scene()))
+"""
+
+
+def test_a_missing_library_is_said_in_its_state_and_ends_nothing(bench: Bench) -> None:
+    """Where it needs none, as the guide says, it does not ask for one."""
+    kind = str(bench.reader.status()["kind"])
+    module = plugins.load(readers, kind)
+    told = bare.told(BARE, pickle.dumps(module.Settings(**bench.settings())).hex())
+    manual = (Path(__file__).parents[2] / "gateway/BADGES.md").read_text(encoding="utf-8")
+    row = next(line for line in manual.splitlines() if line.startswith(f"| `{kind}` |"))
+    extra = row.split("|")[3].partition("`balise[")[2].partition("]")[0]
+    assert bool(told.wanted) == bool(extra), told
+    if extra:
+        assert told.said.startswith(f"away: not installed: a reader of kind {kind} needs "), told
+        assert told.said.endswith(f": pip install 'balise[{extra}]'")
+    else:
+        assert "not installed" not in told.said
 
 
 @pytest.mark.parametrize("kind", KINDS)

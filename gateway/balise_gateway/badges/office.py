@@ -306,7 +306,7 @@ class _Works:
         self.forgetting = Forgetting(*kept, loop_s, self.guests.forget)
         pace, lists_pace, bodies = Pace(REQUESTS_PER_MIN, loop_s), Pace(LISTS_PER_MIN, loop_s), Bodies()
         words = PhoneWords(settings.name or settings.place, settings.language, zone, settings.phone_url)
-        self._routes = [
+        self._routes: Callable[[], list[BaseRoute]] = lambda: [
             *paths.list_routes(records.home_lists, records.now_utc_s, zone, lists_pace),
             paths.table_route(records.cache),
             sun_service.sun_route(records.sun_home, records.now_utc_s, pace, bodies),
@@ -328,7 +328,7 @@ class _Works:
         """For any ASGI server."""
         from starlette.applications import Starlette
 
-        return Starlette(routes=self._routes)
+        return Starlette(routes=self._routes())
 
 
 def _obeyed(config: Config) -> object:

@@ -66,10 +66,10 @@ class Answer:
 
 
 class Http:
-    """The connection to one hub. `secrets` are cut out of every error; a constructor that only builds."""
+    """The connection to one hub, for `part`. `secrets` are cut out of every error; a constructor that only builds."""
 
-    def __init__(self, transport: Any, timeout_s: float, kind: str, secrets: Sequence[str] = ()) -> None:
-        self._transport, self._timeout_s, self._kind = transport, timeout_s, kind
+    def __init__(self, transport: Any, timeout_s: float, part: str, secrets: Sequence[str] = ()) -> None:
+        self._transport, self._timeout_s, self._part = transport, timeout_s, part
         self._secrets = [secret for secret in secrets if secret]
         self._client: httpx.AsyncClient | None = None
 
@@ -77,7 +77,7 @@ class Http:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"", ok: Sequence[int] = (200,)
     ) -> Answer:
         """One request; returns the answer if its status is one of `ok`, else raises what `refusal` says."""
-        httpx = _library(self._kind)
+        httpx = _library(self._part)
         try:
             async with asyncio.timeout(self._timeout_s):
                 answer = await self._exchange(method, url, headers, body)
@@ -105,7 +105,7 @@ class Http:
 
     async def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         if self._client is None:
-            self._client = _library(self._kind).AsyncClient(
+            self._client = _library(self._part).AsyncClient(
                 transport=self._transport, timeout=None, follow_redirects=False, headers={"User-Agent": "balise"}
             )
         asked = PLAIN | dict(headers)
@@ -264,9 +264,9 @@ def _shown(body: bytes) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)[:_MAX_TOLD_CHARS].strip()
 
 
-def _library(kind: str) -> Any:
+def _library(part: str) -> Any:
     try:
         import httpx
     except ImportError as error:
-        raise MissingExtra(f'a hub of kind "{kind}"', "httpx", "gateway") from error
+        raise MissingExtra(part, "httpx", "gateway") from error
     return httpx

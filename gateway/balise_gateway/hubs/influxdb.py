@@ -57,7 +57,8 @@ class Hub:
 
     def __init__(self, settings: Settings, identity: bytes, transport: Any, dice: Random) -> None:
         self._settings = settings
-        self._http = Http(transport, settings.timeout_s, settings.kind, [settings.token, _basic(settings.token)])
+        part, cut = f'a hub of kind "{settings.kind}"', [settings.token, _basic(settings.token)]
+        self._http = Http(transport, settings.timeout_s, part, cut)
 
     async def send(self, rows: Sequence[HubRow]) -> int:
         body = gzip.compress("".join(map(lines_of, rows)).encode(), compresslevel=6, mtime=0)

@@ -77,7 +77,7 @@ class Hub:
             channels=frozenset(WORDS),
         )
         self._settings, self._parts = settings, Parts()
-        self._http = Http(transport, settings.timeout_s, settings.kind, [settings.token])
+        self._http = Http(transport, settings.timeout_s, f'a hub of kind "{settings.kind}"', [settings.token])
         self._newest: dict[str, dict[str, str]] = {}  # observedAt by entity and attribute
 
     async def send(self, rows: Sequence[HubRow]) -> int:

@@ -63,7 +63,7 @@ class Hub:
         )
         self._settings, self._parts = settings, Parts()
         tokens = [node.token for node in settings.nodes.values()]
-        self._http = Http(transport, settings.timeout_s, settings.kind, tokens)
+        self._http = Http(transport, settings.timeout_s, f'a hub of kind "{settings.kind}"', tokens)
 
     async def send(self, rows: Sequence[HubRow]) -> int:
         refused = without_place(rows, self._settings.nodes, "box, token and sensors")

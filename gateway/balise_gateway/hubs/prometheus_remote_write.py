@@ -65,7 +65,8 @@ class Hub:
             batch_limit_rows=500,
         )
         self._settings = settings
-        self._http = Http(transport, settings.timeout_s, settings.kind, [settings.token, _basic(settings)])
+        part, cut = f'a hub of kind "{settings.kind}"', [settings.token, _basic(settings)]
+        self._http = Http(transport, settings.timeout_s, part, cut)
 
     async def send(self, rows: Sequence[HubRow]) -> int:
         body = snappy_literals(write_request(rows))

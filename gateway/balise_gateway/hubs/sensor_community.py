@@ -85,7 +85,7 @@ class Hub:
 
     def __init__(self, settings: Settings, identity: bytes, transport: Any, dice: Random) -> None:
         self._settings, self._parts = settings, Parts()
-        self._http = Http(transport, settings.timeout_s, settings.kind)
+        self._http = Http(transport, settings.timeout_s, f'a hub of kind "{settings.kind}"')
 
     async def send(self, rows: Sequence[HubRow]) -> int:
         refused = without_place(rows, self._settings.nodes, 'id = "esp8266-…"')

@@ -90,7 +90,7 @@ class Hub:
 
     def __init__(self, settings: Settings, identity: bytes, transport: Any, dice: Random) -> None:
         self._settings, self._parts = settings, Parts()
-        self._http = Http(transport, settings.timeout_s, settings.kind, [settings.token])
+        self._http = Http(transport, settings.timeout_s, f'a hub of kind "{settings.kind}"', [settings.token])
         self._things = {name: _Thing(dict(node.datastreams), node.feature) for name, node in settings.nodes.items()}
 
     async def send(self, rows: Sequence[HubRow]) -> int:

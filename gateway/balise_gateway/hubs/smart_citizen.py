@@ -79,7 +79,7 @@ class Hub:
             channels=frozenset(channel for node in settings.nodes.values() for channel in node.sensors),
         )
         self._settings, self._parts = settings, Parts()
-        self._http = Http(transport, settings.timeout_s, settings.kind, [settings.token])
+        self._http = Http(transport, settings.timeout_s, f'a hub of kind "{settings.kind}"', [settings.token])
         self._seen: set[tuple[int, int]] = set()  # (device, sensor) that was read back once
         self._unseen: dict[int, int] = {}  # how often in a row a device did not show what was sent
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from balise_gateway.badges.connectors import Connector, Usage
+from balise_gateway.badges.connectors import Connector, ConnectorSettings, Usage
 
 NOW_UTC_S = 1_772_366_400  # 2026-03-01T12:00:00Z
 MEMBER, OTHER, NOBODY = "ada@coroutine.example", "lin@coroutine.example", "nobody@coroutine.example"
@@ -25,8 +25,12 @@ class End(Protocol):
     answer: str  # "ok", or one of the words above; "lost": it takes what comes, and its answer does not arrive
     requests: int  # how often anything was sent to it
 
+    def settings(self, **settings: Any) -> ConnectorSettings:
+        """Of a connector that talks to this far end; `settings` replace those that it has chosen."""
+        ...
+
     def connector(self, **settings: Any) -> Connector:
-        """A connector that talks to this far end; `settings` replace those that it has chosen."""
+        """The connector with these settings."""
         ...
 
     def used(self, key: str) -> int:

@@ -21,8 +21,11 @@ class End:
         self._credits = {MEMBER: 4, OTHER: 2}
         self._write()
 
+    def settings(self, **settings: Any) -> credit_file.Settings:
+        return credit_file.Settings(kind="credit_file", file=self._path, **settings)
+
     def connector(self, **settings: Any) -> Connector:
-        return credit_file.Connector(credit_file.Settings(kind="credit_file", file=self._path, **settings), None)
+        return credit_file.Connector(self.settings(**settings), None)
 
     @property
     def answer(self) -> str:

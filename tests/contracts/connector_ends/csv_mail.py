@@ -60,12 +60,15 @@ class End:
         logging.getLogger("mail.log").setLevel(logging.CRITICAL)  # what the server writes down is not ours
         self.answer = "ok"
 
-    def connector(self, **settings: Any) -> Connector:
+    def settings(self, **settings: Any) -> csv_mail.Settings:
         words: dict[str, Any] = {"kind": "csv_mail", "folder": self.folder / "mail", "host": "127.0.0.1"}
         words |= {"port": self.port, "user": USER, "password_file": secret(self.folder, PASSWORD)}
         words |= {"sender": SENDER, "recipients": TO, "grace_days": 0, "timeout_s": 20.0}
         words |= {"ca_file": self.folder / "cert.pem"}
-        return csv_mail.Connector(csv_mail.Settings(**(words | settings)), None, self.clock)
+        return csv_mail.Settings(**(words | settings))
+
+    def connector(self, **settings: Any) -> Connector:
+        return csv_mail.Connector(self.settings(**settings), None, self.clock)
 
     @property
     def answer(self) -> str:

@@ -67,7 +67,7 @@ class End(HttpEnd):
         self.refuses = ""  # a message with which each new usage is refused
         self.passing: list[str] = []  # what the next requests fail with
 
-    def connector(self, **settings: Any) -> Connector:
+    def settings(self, **settings: Any) -> dokos.Settings:
         words: dict[str, Any] = {
             "kind": "dokos",
             "url": "https://erp.example/",
@@ -75,7 +75,10 @@ class End(HttpEnd):
             "timeout_s": 20.0,
         }
         words |= {} if "secret_file" in settings else {"secret_file": secret(self.folder, TOKEN)}
-        return dokos.Connector(dokos.Settings(**(words | settings)), self, self.clock)
+        return dokos.Settings(**(words | settings))
+
+    def connector(self, **settings: Any) -> Connector:
+        return dokos.Connector(self.settings(**settings), self, self.clock)
 
     def used(self, key: str) -> int:
         mark = dokos.mark_of(key)

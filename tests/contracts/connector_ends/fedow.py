@@ -49,11 +49,14 @@ class End(HttpEnd):
         self.nested = True  # newer answers
         self.secrets = (API_KEY, API_KEY.partition(".")[2], pem(place_key()).splitlines()[3])
 
-    def connector(self, **settings: Any) -> Connector:
+    def settings(self, **settings: Any) -> fedow.Settings:
         words: dict[str, Any] = {"kind": "fedow", "url": "https://fedow.example/", "timeout_s": 20.0, "asset": ASSET}
         words |= {"secret_file": secret(self.folder, API_KEY), "place_key_file": secret(self.keys, pem(place_key()))}
         words |= {"per_half_day": PER_HALF_DAY, "wallets": WALLETS}
-        return fedow.Connector(fedow.Settings(**(words | settings)), self, self.clock)
+        return fedow.Settings(**(words | settings))
+
+    def connector(self, **settings: Any) -> Connector:
+        return fedow.Connector(self.settings(**settings), self, self.clock)
 
     def used(self, key: str) -> int:
         return 0

@@ -28,10 +28,13 @@ class End(MqttFarEnd):
         self.folder = folder
         self.answer = "ok"
 
-    def connector(self, **settings: Any) -> Connector:
+    def settings(self, **settings: Any) -> home_assistant.Settings:
         words: dict[str, Any] = {"kind": "home_assistant", "host": "127.0.0.1", "port": self.broker.port}
         words |= {"user": USER, "password_file": secret(self.folder, PASSWORD), "timeout_s": 20.0}
-        return home_assistant.Connector(home_assistant.Settings(**(words | settings)), None, announced_s=0.0)
+        return home_assistant.Settings(**(words | settings))
+
+    def connector(self, **settings: Any) -> Connector:
+        return home_assistant.Connector(self.settings(**settings), None, announced_s=0.0)
 
     @property
     def answer(self) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from balise_gateway.badges.connectors import ConnectorSettings
 from balise_gateway.badges.connectors._secret import is_this_computer, read_secret
 from balise_gateway.delivery.http_hub import Answer, Http, retry_after_s
-from balise_gateway.errors import ConnectorError, HubAway
+from balise_gateway.errors import ConnectorError, HubAway, MissingExtra
 from balise_gateway.settings import Key
 
 _ANY = range(200, 600)
@@ -67,9 +67,12 @@ class Web:
         """The program's answer, whatever it says of the request itself. Raises ConnectorError when none came."""
         if self._http is None:
             cut = [self._secret, *(part for part in self._secret.split(":") if len(part) > 3)]
-            self._http = Http(self._transport, self._settings.timeout_s, self._settings.kind, cut)
+            part = f'a connector of kind "{self._settings.kind}"'
+            self._http = Http(self._transport, self._settings.timeout_s, part, cut)
         try:
             answer = await self._http.ask(method, f"{self._settings.base}{path}", headers, body, _ANY)
+        except MissingExtra as error:
+            raise ConnectorError(str(error), retry=False) from error
         except HubAway as error:
             raise ConnectorError(f"{self._settings.base}: {error}", retry=True) from None
         if answer.status in range(300, 400):

@@ -163,6 +163,8 @@ class Connector:
         try:
             said = await self._site.find(USAGE, filters, ["name", "docstatus", "quantity", "user", "customer", field])
         except ConnectorError as error:
+            if not error.retry:  # nothing was asked: the key's file, or a library, is what is wrong
+                raise
             raise ConnectorError(f"{error}; {hint}", retry=error.retry, retry_after_s=error.retry_after_s) from None
         if not said.is_yes:
             raise ConnectorError(f"{self._settings.base}: {said.word}; {hint}", retry=False)

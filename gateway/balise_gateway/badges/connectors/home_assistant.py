@@ -26,7 +26,7 @@ from balise_gateway.badges.showing import State
 from balise_gateway.clock import Clock
 from balise_gateway.delivery.mqtt_hub import Broker, LoginSettings, Message
 from balise_gateway.delivery.row_parts import topic_word
-from balise_gateway.errors import ConnectorError, HubAway, HubError
+from balise_gateway.errors import ConnectorError, HubAway, HubError, MissingExtra
 from balise_gateway.settings import Key
 
 NOT_FOR_USAGES = "not for usages: Home Assistant is told of taps alone"
@@ -90,6 +90,10 @@ class Connector:
             self._state = f"{self._where}: {error}"
             await self.close()  # begun anew, whatever state it was in
             raise ConnectorError(self._state, retry=isinstance(error, HubAway)) from None
+        except MissingExtra as error:
+            needed = MissingExtra('a connector of kind "home_assistant"', error.library, error.extra)
+            self._state = str(needed)
+            raise ConnectorError(self._state, retry=False) from error
         except ConnectorError as error:
             self._state = str(error)
             raise

@@ -16,7 +16,7 @@ from balise_gateway.badges.federation.table_cache import TableCache
 from balise_gateway.badges.settings import BadgeSettings
 from balise_gateway.badges.turns import in_turns
 from balise_gateway.delivery.http_hub import Answer, Http
-from balise_gateway.errors import BadgeError, HubError, PaperError
+from balise_gateway.errors import BadgeError, HubError, MissingExtra, PaperError
 from balise_gateway.log import event
 
 TIMEOUT_S = 30.0
@@ -42,7 +42,7 @@ class Rounds:
     ) -> None:
         self._settings, self._table, self._lists, self._now_utc_s = settings, table, lists, now_utc_s
         self._on_news = on_news
-        self._http = Http(transport, TIMEOUT_S, "places with badges")
+        self._http = Http(transport, TIMEOUT_S, "asking other places")
         self.away: dict[str, str] = {}  # who did not answer, or not well, and what was said
 
     async def run(self, every_s: float) -> None:
@@ -87,7 +87,7 @@ class Rounds:
     async def _asked(self, name: str, fetch: Callable[[], Awaitable[None]]) -> None:
         try:
             await fetch()
-        except (HubError, BadgeError) as error:
+        except (HubError, BadgeError, MissingExtra) as error:
             if self.away.get(name) != str(error):
                 event("place did not answer well", place=name, why=error)
             self.away[name] = str(error)

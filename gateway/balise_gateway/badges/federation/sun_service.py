@@ -19,7 +19,7 @@ from balise_gateway.badges.federation.pace import Pace
 from balise_gateway.badges.federation.paths import COSE, refused
 from balise_gateway.badges.turns import Steps, at_once, in_turns
 from balise_gateway.delivery.http_hub import Http
-from balise_gateway.errors import BadgeError, HubError, JournalError, PaperError
+from balise_gateway.errors import BadgeError, HubError, JournalError, MissingExtra, PaperError
 from balise_gateway.log import event
 from balise_wire.card import parse_address
 from balise_wire.cose import kid_of
@@ -131,7 +131,7 @@ class SunAsker:
         self, place: str, signer: Signer, table: TableNow, book: Book, upgrade: Callable[[Tap, int], None], http: Any
     ) -> None:
         self._place, self._signer, self._table, self._book = place, signer, table, book
-        self._upgrade, self._http = upgrade, Http(http, TIMEOUT_S, "places with badges")
+        self._upgrade, self._http = upgrade, Http(http, TIMEOUT_S, "asking other places")
         self.away: dict[str, str] = {}  # homes that did not answer, or not well, and what was said
 
     async def once(self) -> None:
@@ -145,7 +145,7 @@ class SunAsker:
             try:
                 await self._ask(home, found[:MAX_MESSAGES])
                 self.away.pop(home, None)
-            except (HubError, BadgeError, JournalError) as error:
+            except (HubError, BadgeError, JournalError, MissingExtra) as error:
                 if self.away.get(home) != str(error):
                     event("place did not answer well", place=home, why=error)
                 self.away[home] = str(error)

@@ -38,7 +38,7 @@ def opening(part: str) -> Iterator[Any]:
 
 def faults() -> tuple[type[Exception], ...]:
     """What it raises for a pin that is taken, or a machine that has none; lgpio has an error of its own."""
-    found: list[type[Exception]] = [gpiozero("pins").GPIOZeroError]
+    found: list[type[Exception]] = [gpiozero("an output with pins").GPIOZeroError]
     try:
         found.append(importlib.import_module("lgpio").error)
     except ImportError:

@@ -4,12 +4,13 @@ Promises that `show` returns at once and that only the newest showing counts; th
 never there, is tried again and told in words; and that `close` leaves it shut. Leaves what a device does to its kind.
 """
 
+import importlib
 import threading
 from collections.abc import Callable
 from typing import Protocol
 
 from balise_gateway.badges.showing import Showing
-from balise_gateway.errors import GatewayError
+from balise_gateway.errors import GatewayError, MissingExtra
 from balise_gateway.log import event
 
 RETRY_S = 10.0
@@ -96,6 +97,11 @@ class Worker:
                 self._device.open()
                 self._say("up")
             self._device.play(showing, lambda limit_s: self._waited(count, limit_s))
+        except MissingExtra as error:
+            self._say(f"away: not installed: {error}")
+            importlib.invalidate_caches()  # so that it is found once it is installed
+            self._shut()
+            return False
         except self._faults() as error:
             self._say(f"away: {str(error) or type(error).__name__}")
             self._shut()

@@ -2,8 +2,8 @@
 
 A kind is a module with two names: `Settings`, a frozen dataclass of its configuration keys (`kind`, `name`, …; see
 `balise_gateway.settings.Key`), and `Reader`, made with `Reader(settings)`. It imports heavy libraries when it runs,
-not before,
-and raises MissingExtra with the extra's name.
+not before; what is missing then stands in its `status()`, with the extra that brings it. `with_card` raises
+MissingExtra.
 """
 
 from collections.abc import Callable

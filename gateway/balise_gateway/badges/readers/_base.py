@@ -7,6 +7,7 @@ what counts as the same card or code shown again, to the kinds.
 
 import asyncio
 import concurrent.futures
+import importlib
 import os
 import select
 import time
@@ -17,13 +18,14 @@ from typing import Annotated, Protocol, TypeVar
 
 from balise_gateway.badges.readers import Chip, Take
 from balise_gateway.badges.seen import Seen
-from balise_gateway.errors import BadgeError, CardRefused
+from balise_gateway.errors import BadgeError, CardRefused, MissingExtra
 from balise_gateway.log import event
 from balise_gateway.settings import Key
 
 T = TypeVar("T")
 Hand = Callable[[Seen], None]
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 3.0  # between two attempts: who replugs a reader waits in front of it
+MISSING_PAUSE_S = 60.0  # what is not installed comes with a command, and is looked for on the disk
 _WELL_AFTER_S = 10.0  # a device that was read for so long was well: the next pause is short again
 _TOLD_AGAIN_AFTER_S = 600.0
 _CLOSE_PATIENCE_S = 5.0
@@ -127,7 +129,7 @@ class BaseReader:
             concurrent.futures.wait([self._working], _CLOSE_PATIENCE_S)
 
     def _open(self) -> Device:
-        """Opens the device, or raises DeviceAway."""
+        """Opens the device, or raises DeviceAway; MissingExtra where its library is not installed."""
         raise NotImplementedError
 
     def _card_work(self, stop: Stop, job: Callable[[Chip], T], timeout_s: float) -> T:
@@ -161,6 +163,10 @@ class BaseReader:
                 self._read_once(stop, hand)
             except DeviceAway as away:
                 self._tell_away(away)
+            except MissingExtra as missing:
+                self._tell_away(DeviceAway("not installed", str(missing)))
+                pause_s = MISSING_PAUSE_S
+                importlib.invalidate_caches()  # so that it is found once it is installed
             if time.monotonic() - started_s > _WELL_AFTER_S:
                 pause_s = FIRST_PAUSE_S
             stop.wait(pause_s)
