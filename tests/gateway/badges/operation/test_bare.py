@@ -35,29 +35,32 @@ def test_a_place_runs_without_what_is_not_installed_and_says_it(tmp_path: Path) 
     config = tmp_path / "gateway.toml"
     config.write_text(PLACE.replace("FOLDER", str(tmp_path)), encoding="utf-8")
     process = subprocess.Popen([*bare.program(PROGRAM), str(config)], stderr=subprocess.PIPE, text=True)
-    waited_for = {
-        "reader=door": "not installed: a reader of kind pn532 needs nfcpy: pip install 'balise[badge]'",
-        "reader=scanner": "no such device",
-        "kind=oled_128x64": "not installed: a display needs pillow: pip install 'balise[badge]'",
-        "place=table": "asking other places needs httpx: pip install 'balise[gateway]'",
-    }
-    assert process.stderr is not None
-    lines = []
     try:
-        while waited_for:
-            line = process.stderr.readline()
-            assert line, "".join(lines)
-            lines.append(line)
-            for name, why in list(waited_for.items()):
-                if name in line:
-                    assert why in line
-                    del waited_for[name]
+        _read_until(
+            process,
+            {
+                "reader=door": "not installed: a reader of kind pn532 needs nfcpy: pip install 'balise[badge]'",
+                "reader=scanner": "no such device",
+                "kind=oled_128x64": "not installed: a display needs pillow: pip install 'balise[badge]'",
+                "place=table": "asking other places needs httpx: pip install 'balise[gateway]'",
+            },
+        )
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
     finally:
         process.kill()
-        process.stderr.close()
-        process.wait()
+        process.communicate()
+
+
+def _read_until(process: "subprocess.Popen[str]", wanted: dict[str, str]) -> None:
+    """Reads events until each of these names has come, with these words in its line."""
+    assert process.stderr is not None
+    lines: list[str] = []
+    while wanted:
+        lines.append(process.stderr.readline())
+        assert lines[-1], "".join(lines)
+        for name in [name for name in wanted if name in lines[-1]]:
+            assert wanted.pop(name) in lines[-1]
 
 
 def test_a_page_without_its_libraries_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
