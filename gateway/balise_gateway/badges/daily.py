@@ -1,4 +1,4 @@
-"""Once a day: the place's own software is told of half-days, and the last month's billing lines are kept.
+"""Once a day: the place's own software is told of half-days, and the billing lines of past months are kept.
 
 Promises that lines are kept while the visits behind them are still there, also where nobody draws up a bill; that what
 is told is told again when late visits change it; and that the desk waits for none of it: the figures are made in a
@@ -9,8 +9,9 @@ runner.
 import asyncio
 import contextlib
 import datetime
+import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from balise_gateway.badges.records import Records
 from balise_gateway.errors import GatewayError
 from balise_gateway.log import event
 from balise_wire.cose import kid_of
+from balise_wire.errors import WireError
 from balise_wire.places import Table
 
 LOOK_S = 3_600.0
@@ -43,7 +45,7 @@ class Daily:
         self._records, self._data_dir, self._tell = records, data_dir, tell
         self._done: datetime.date | None = None
         self._told: Agreement | None = None
-        self._lines_of = ""  # the month whose lines were kept last, also when there were none
+        self._kept = set[str]()  # months whose lines were kept, also when there were none
 
     async def look(self) -> None:
         """Does what is due today; never raises for files: it is tried again in an hour."""
@@ -56,23 +58,21 @@ class Daily:
             if today != self._done:
                 await self._day(told, today)
                 self._done = today
-        except GatewayError as error:
+        except (GatewayError, WireError, sqlite3.Error) as error:  # also what is damaged in a file that was opened
             event("day not closed", why=error)
 
     async def _day(self, told: Agreement, today: datetime.date) -> None:
-        month = (today.replace(day=1) - datetime.timedelta(days=1)).strftime("%Y-%m")
-        due = today.day > LATE_DAYS and month != self._lines_of and not self._has_lines(month)
-        if not due and self._tell is None:
+        months = [month for month in closed_months(today) if month not in self._kept and not self._has_lines(month)]
+        if not months and self._tell is None:
             return
         records, stop = self._records, threading.Event()
         names = Names(records.keys, records.register.members() if self._tell is not None else [])
         work = _Work(self._data_dir, records.table(), told, stop)
-        day = _Day(records.settings.place, names, today, month if due else "")
         try:
-            usages = await asyncio.to_thread(work.done, day)
+            usages = await asyncio.to_thread(work.done, _Day(records.settings.place, names, today, months))
         finally:
             stop.set()
-        self._lines_of = month if today.day > LATE_DAYS else ""
+        self._kept.update(months)
         for usage in usages:
             if self._tell is not None:
                 self._tell(usage)
@@ -85,12 +85,12 @@ class Daily:
 
 @dataclass(frozen=True)
 class _Day:
-    """What is to be done: usages of days before `today` for `home`, and the lines of `month` (empty: none)."""
+    """What is to be done: usages of days before `today` for `home`, and the lines of `months`."""
 
     home: str
     names: Names
     today: datetime.date
-    month: str
+    months: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -103,18 +103,19 @@ class _Work:
     stop: threading.Event
 
     def done(self, day: _Day) -> list[Usage]:
-        """Keeps the month's lines, and returns the usages. Raises GatewayError."""
-        own, usages, billed = gateway_keys.load(self.data_dir).public_key, list[Usage](), list[Session]()
+        """Keeps the months' lines, and returns the usages. Raises GatewayError, WireError or sqlite3.Error."""
+        own, usages = gateway_keys.load(self.data_dir).public_key, list[Usage]()
+        billed: dict[str, list[Session]] = {month: [] for month in day.months}
         trust = Trust.of([own], self.table)
         for kids in signers(self.table, kid_of(own)):
             inputs = self._inputs(trust, kids, kid_of(own) in kids)
             for found in self._sessions(inputs, day):
                 usages += members.usages(day.home, day.names, found, day.today)
-                billed += settlement.in_month(found, day.month) if day.month else []
+                for month, lines in billed.items():
+                    lines += settlement.in_month(found, month)
         if self.stop.is_set():
             return []
-        if day.month:
-            self._keep_lines(billed, day)
+        self._keep_lines(billed, day.today)
         return usages
 
     def _inputs(self, trust: Trust, kids: Set[bytes], is_own: bool) -> Inputs:
@@ -129,13 +130,27 @@ class _Work:
     def _sessions(self, inputs: Inputs, day: _Day) -> Iterator[list[Session]]:
         for host in inputs.hosts():
             if not self.stop.is_set():
-                taps = [tap for tap in inputs.taps(host)[0] if day.month or tap.home == day.home]
+                taps = [tap for tap in inputs.taps(host)[0] if day.months or tap.home == day.home]
                 yield sessions(taps, self.told)
 
-    def _keep_lines(self, billed: list[Session], day: _Day) -> None:
-        with contextlib.closing(Lines(self.data_dir)) as lines:
-            kept = lines.keep(billed, self.told, day.today)
-        event("billing lines kept", month=day.month, lines=kept)
+    def _keep_lines(self, billed: Mapping[str, list[Session]], today: datetime.date) -> None:
+        for month, found in billed.items():
+            with contextlib.closing(Lines(self.data_dir)) as lines:
+                kept = lines.keep(found, self.told, today)
+            event("billing lines kept", month=month, lines=kept)
+
+
+def closed_months(today: datetime.date) -> list[str]:
+    """The two newest months of which no late visits are waited for any more, the newest first.
+
+    Two, since a place that was shut for the summer would else lose the lines of July; of three months ago the first
+    visits are forgotten.
+    """
+    first = today.replace(day=1)
+    ended = [first - datetime.timedelta(days=1)]
+    while len(ended) < 3:
+        ended.append(ended[-1].replace(day=1) - datetime.timedelta(days=1))
+    return [f"{last:%Y-%m}" for last in ended if (today - last).days > LATE_DAYS][:2]
 
 
 def signers(table: Table | None, own: bytes) -> list[Set[bytes]]:

@@ -8,7 +8,6 @@ and that `close` leaves doors and screens in their safe state. Leaves every job 
 import asyncio
 import contextlib
 import functools
-import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -38,6 +37,7 @@ from balise_gateway.badges.readers import Reader
 from balise_gateway.badges.records import Records
 from balise_gateway.badges.seen import Seen
 from balise_gateway.badges.showing import Showing
+from balise_gateway.badges.turns import giving_way
 from balise_gateway.clock import Clock, known_utc_ms
 from balise_gateway.config import Config
 from balise_gateway.errors import BadgeError, JournalError, KeyFileError, MissingExtra
@@ -53,9 +53,6 @@ READER_AGAIN_S = 10.0  # after it failed in a way that it does not know itself
 OPEN_AGAIN_S = 60.0  # how often files that could not be opened are tried again
 SUN_S = 300.0  # how often homes are asked about SUN messages, where any waits
 MOST_VERDICTS = 20
-# How long a thread that computes (a list of cards, a day's figures) may keep the interpreter from the loop and from a
-# reader's thread, which wait for it at every byte and every commit: with 2 ms a SUN card took 0.43 s; CPython has 5 ms.
-SWITCH_S = 0.0005
 REQUESTS_PER_MIN, LISTS_PER_MIN = 600, 60  # of one address; a list of thousands of cards takes a while to make
 _MS_PER_S, _DAY_S = 1_000, 86_400
 Sending = Callable[[], bool]  # whether the hubs that get visits answer
@@ -121,13 +118,13 @@ class Office:
             await asyncio.sleep(OPEN_AGAIN_S)
         works = self.works
         try:
-            await self._run(works, sending)
+            with giving_way():
+                await self._run(works, sending)
         finally:
             await works.close()
             await self.runner.close()
 
     async def _run(self, works: "_Works", sending: Sending) -> None:
-        sys.setswitchinterval(min(SWITCH_S, sys.getswitchinterval()))
         async with asyncio.TaskGroup() as group:
             for reader in self.readers:
                 group.create_task(self._keep_running(reader))

@@ -2,12 +2,17 @@
 
 import asyncio
 import contextlib
+import datetime
+import logging
+import sqlite3
 import sys
 from pathlib import Path
 
+import pytest
+
 from balise_gateway.badges.billing.lines import Lines
 from balise_gateway.badges.connectors import Usage
-from balise_gateway.badges.daily import Daily
+from balise_gateway.badges.daily import Daily, closed_months
 from balise_wire.envelope import read_envelope
 from balise_wire.items import Visit
 from gateway.badges.places import PlaceAt, places
@@ -87,6 +92,61 @@ def test_lines_are_kept_without_anybody_drawing_up_a_bill_and_outlive_the_visits
     asyncio.run(scene())
 
 
+def test_a_place_that_is_shut_for_weeks_keeps_the_lines_of_both_months_before(tmp_path: Path) -> None:
+    """Shut from before the eleventh of January on, which is when December is closed, into February."""
+
+    async def scene() -> None:
+        async with places(tmp_path, HERE, THERE) as made:
+            here, there = made.values()
+            await a_day_there(here, there)
+            here.clock.now_ms += 58 * DAY_MS
+            await Daily(here.office.records, here.folder, None).look()
+            with contextlib.closing(Lines(here.folder)) as lines:
+                assert [line.period for line in lines.all()] == ["2018-12"]
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("today", "closed"),
+    [
+        ("2018-12-10", ["2018-10", "2018-09"]),
+        ("2018-12-11", ["2018-11", "2018-10"]),
+        ("2019-01-01", ["2018-11", "2018-10"]),
+        ("2019-03-11", ["2019-02", "2019-01"]),
+    ],
+)
+def test_a_month_is_closed_on_the_eleventh_of_the_next(today: str, closed: list[str]) -> None:
+    assert closed_months(datetime.date.fromisoformat(today)) == closed
+
+
+def test_a_damaged_file_stops_the_day_and_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def scene() -> None:
+        async with places(tmp_path, HERE, THERE) as made:
+            here, there = made.values()
+            await a_day_there(here, there)
+            here.clock.now_ms += DAY_MS
+            spoil(here.folder / "exchange.db")
+            told: list[Usage] = []
+            daily = Daily(here.office.records, here.folder, told.append)
+            await daily.look()
+            assert told == []
+            assert "day not closed" in caplog.text
+
+    asyncio.run(scene())
+
+
+def spoil(path: Path) -> None:
+    """Every page but the first, as a dying card leaves them."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (path.stat().st_size - 4096))
+
+
 def test_a_month_in_which_nobody_went_anywhere_is_gone_through_once(tmp_path: Path) -> None:
     """Every day after the tenth all visits were read, because there was no line of the month before."""
 
@@ -98,7 +158,7 @@ def test_a_month_in_which_nobody_went_anywhere_is_gone_through_once(tmp_path: Pa
             for day[0] in range(1, 25):
                 here.clock.now_ms += DAY_MS
                 await daily.look()
-            assert set(days) == {2}  # the clock begins on the ninth of December
+            assert set(days) == {1, 2}  # October and September on the tenth of December, November on the eleventh
 
     def is_journal(name: str, told: tuple[object, ...]) -> bool:
         return name == "sqlite3.connect" and str(tmp_path) in str(told[0]) and "exchange.db" in str(told[0])

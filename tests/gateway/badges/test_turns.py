@@ -134,5 +134,6 @@ def test_a_thread_that_computes_gives_way_to_readers_at_once(tmp_path: Path) -> 
     try:
         sys.setswitchinterval(0.005)
         asyncio.run(scene())
+        assert sys.getswitchinterval() == 0.005, "a place that has ended changes nothing any more"
     finally:
         sys.setswitchinterval(before_s)

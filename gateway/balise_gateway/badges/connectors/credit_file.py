@@ -48,7 +48,7 @@ class Connector:
         try:
             self._look()
         except ConnectorError as error:
-            self._state = str(error)
+            self._state, self._stamp = str(error), None  # the very same file may be back next time
             raise
         return self._balances.get(member)
 
@@ -83,7 +83,6 @@ class Connector:
         self._stamp = stamp
         self._state = "up" if not wrong else f"up, but for {'; '.join(wrong[:3])}"
         if not self._balances:
-            self._stamp = None
             what = f"{self._path}: no line can be used; the first must be {';'.join(HEAD)}"
             raise ConnectorError(what, retry=False)
 

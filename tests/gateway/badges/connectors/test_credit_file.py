@@ -46,6 +46,18 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     assert asyncio.run(connector.balance("zoe")) == Balance(12, NOON_S)
 
 
+def test_a_table_that_was_away_is_up_again_with_the_same_bytes(tmp_path: Path) -> None:
+    """A stick that was pulled out, a shared folder that did not answer: the file is as it was."""
+    connector, path = table(tmp_path, "member;half_days;as_of\nzoe;3;2026-03-01\n"), tmp_path / "credit.csv"
+    assert asyncio.run(connector.balance("zoe")) == Balance(3, NOON_S)
+    path.rename(tmp_path / "away.csv")
+    with pytest.raises(ConnectorError, match="cannot be read"):
+        asyncio.run(connector.balance("zoe"))
+    (tmp_path / "away.csv").rename(path)
+    assert asyncio.run(connector.balance("zoe")) == Balance(3, NOON_S)
+    assert connector.status()["state"] == "up"
+
+
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(text: str) -> None:
     for whole in (text, f"member;half_days;as_of\n{text}"):
