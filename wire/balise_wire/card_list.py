@@ -15,7 +15,7 @@ from balise_wire import cbor, checks, cose
 from balise_wire.envelope import Signer
 from balise_wire.errors import WireError
 from balise_wire.places import KEY_BYTES, TOKEN_BYTES, derive
-from balise_wire.visits import WHO_BYTES, place_of
+from balise_wire.visits import MAX_CLIENT_CHARS, WHO_BYTES, place_of
 
 LOST, ENDED, REPLACED = 1, 2, 3
 REASONS = {LOST: "lost", ENDED: "ended", REPLACED: "replaced"}
@@ -128,10 +128,12 @@ def _entry(members: list[object]) -> Entry:
     token, year, who, credit, client = members
     if credit is not None and not checks.int32(credit, "credit") > -_MAX_CREDIT:
         raise WireError("malformed", "a credit out of range")
+    if client is not None and len(checks.text(client, "client")) > MAX_CLIENT_CHARS:
+        raise WireError("malformed", f"a client of more than {MAX_CLIENT_CHARS} characters")
     return Entry(
         checks.binary(token, "token", TOKEN_BYTES),
         checks.uint(year, "year", 9999),
         checks.binary(who, "who", WHO_BYTES),
         credit if isinstance(credit, int) else None,
-        None if client is None else checks.text(client, "client"),
+        client if isinstance(client, str) else None,
     )

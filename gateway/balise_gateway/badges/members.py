@@ -20,6 +20,8 @@ from balise_gateway.badges.register import Member
 from balise_gateway.journal.file import FILE_NAME as JOURNAL_FILE
 from balise_wire.places import PlaceKeys
 
+MOST_YEARS = 64  # of hosts, whose pseudonyms are held at a time
+
 
 class Names:
     """Members by their pseudonyms, of whatever host and year."""
@@ -32,6 +34,8 @@ class Names:
         """The member; None when it is none of ours."""
         name = (host, year)
         if name not in self._known:
+            if len(self._known) >= MOST_YEARS:  # a place that says we were there in the year 9000 fills no memory
+                self._known.clear()
             self._known[name] = {self._keys.who(member.id, *name): member for member in self._members}
         return self._known[name].get(who)
 

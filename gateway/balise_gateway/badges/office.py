@@ -43,6 +43,7 @@ from balise_gateway.config import Config
 from balise_gateway.errors import BadgeError, JournalError, KeyFileError, MissingExtra
 from balise_gateway.journal import Journal
 from balise_gateway.log import event
+from balise_wire.errors import WireError
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -262,7 +263,7 @@ class Office:
             self.works.sayer.say()
             self.works.sayer.resolve(self.records.lists)
             self.works.guests.say(self._journal)
-        except (JournalError, BadgeError) as error:  # what was not said stays in the book, for the next look
+        except (JournalError, BadgeError, WireError) as error:  # what was not said stays in the book
             event("visits not said yet", why=error)
 
     def _rest(self, sending: Sending) -> None:

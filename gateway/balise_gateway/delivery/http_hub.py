@@ -61,7 +61,7 @@ class Answer:
         """The body as JSON. Raises HubAway: whoever answers something else is not the hub."""
         try:
             return json.loads(self.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise HubAway(f"{self.status}, but no JSON: is this the hub, or a page of the network?") from error
 
 
@@ -253,7 +253,7 @@ def bearer(token: str) -> dict[str, str]:
 def _moment(text: str) -> datetime.datetime | None:
     try:
         found = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # of a year with twenty digits
         return None
     return found if found.tzinfo is not None else found.replace(tzinfo=datetime.UTC)
 

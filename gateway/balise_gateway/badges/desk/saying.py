@@ -13,7 +13,7 @@ from balise_gateway.clock import DRIFT_PPM, Clock, known_utc_ms
 from balise_gateway.journal import Journal
 from balise_gateway.logbook import logs
 from balise_wire.items import Anchor, Item
-from balise_wire.visits import MappingRecord, VisitRecord
+from balise_wire.visits import MAX_CLIENT_CHARS, MappingRecord, VisitRecord
 
 DOMAIN_OF_BOOK = 1 << 32  # and above: starts of the gateway, as the book counts them; a log counts its own from 1
 _MS_PER_S, _PER_MILLION = 1_000, 1_000_000
@@ -91,7 +91,7 @@ class Sayer:
             tap.unsure_s,
             tap.grade or 0,
             tap.tap,
-            tap.client or "",
+            (tap.client or "")[:MAX_CLIENT_CHARS],
             tap.via,  # type: ignore[arg-type]
         ).item()
 

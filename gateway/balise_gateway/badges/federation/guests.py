@@ -30,7 +30,7 @@ from balise_wire import card
 from balise_wire.errors import WireError
 from balise_wire.items import Item
 from balise_wire.places import Table
-from balise_wire.visits import NOBODY, MappingRecord, VisitRecord
+from balise_wire.visits import MAX_CLIENT_CHARS, NOBODY, MappingRecord, VisitRecord
 
 FOLDER = "places"
 TAPS_OF_A_PLACE = 1 << 40  # more than anybody types
@@ -239,7 +239,7 @@ class DeskPlace:
     def _items(self, visit: Typed) -> list[Item]:
         items: list[Item] = []
         if not visit.said:
-            told = (visit.who, visit.utc_s, visit.unsure_s, 0, visit.tap, visit.client)
+            told = (visit.who, visit.utc_s, visit.unsure_s, 0, visit.tap, visit.client[:MAX_CLIENT_CHARS])
             items.append(VisitRecord(self.place, visit.home, *told, "desk").item())
         if visit.cancelled:
             items.append(MappingRecord(self.place, visit.home, visit.who, NOBODY, visit.tap).item())

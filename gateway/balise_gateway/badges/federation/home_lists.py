@@ -20,6 +20,7 @@ from balise_gateway.errors import PaperError
 from balise_wire.card_list import CardList, Entry, seal_list
 from balise_wire.errors import WireError
 from balise_wire.places import Place, PlaceKeys, Table, number_token, uid_card_token
+from balise_wire.visits import MAX_CLIENT_CHARS
 
 FILE_NAME = "lists_made.db"
 LOOK_S, REDATE_S = (
@@ -215,7 +216,7 @@ class HomeLists:
                 for year in asked.years:
                     key = (card.member, year)
                     who = whos.get(key) or whos.setdefault(key, self._keys.who(card.member, asked.host, year))
-                    wanted[(token, year)] = (who, card.credit, card.client or None, None)
+                    wanted[(token, year)] = (who, card.credit, card.client[:MAX_CLIENT_CHARS] or None, None)
         return wanted
 
     def _sealed(self, host: str, base: int, pair_key: bytes, head: tuple[int, int]) -> Iterator[bytes]:

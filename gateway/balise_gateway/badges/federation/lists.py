@@ -5,10 +5,11 @@ was refused is counted by its reason, and that a question is one look into an in
 `rounds.py`, and what a card may do to the desk.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from balise_gateway.badges.billing.days import LAST_UTC_S
 from balise_gateway.badges.database import open_database, transaction
 from balise_gateway.badges.turns import Steps, at_once
 from balise_gateway.errors import PaperError
@@ -23,6 +24,7 @@ from balise_wire.visits import place_of
 FILE_NAME = "lists.db"
 DAY_S, YEAR_S = 86_400, 31_557_600
 _EPOCH_YEAR = 1970
+MAX_CARDS = 200_000  # of one home: by number and by UID, in two years; 50,000 people
 _STEPS = (
     """
     CREATE TABLE list (
@@ -59,6 +61,7 @@ class CardLists:
         self._place, self._keys, self._table = place, keys, table
         self._db = open_database(data_dir / FILE_NAME, _STEPS)
         self._pair_keys: dict[tuple[str, bytes], bytes] = {}
+        self._claimed: set[frozenset[str]] = set()
         self._scan_keys: dict[str, bytes] = dict(self._db.execute("SELECT home, scan_key FROM list"))
 
     def close(self) -> None:
@@ -151,7 +154,7 @@ class CardLists:
         if pair_key is None:
             raise PaperError("malformed", f"the box key of {home} in the table of places is none")
         cards = open_list(message, {kid_of(key): key for key in place.sign}, pair_key)
-        if now_utc_s is not None and cards.utc_s > now_utc_s + DAY_S:
+        if cards.utc_s > (LAST_UTC_S if now_utc_s is None else now_utc_s + DAY_S):
             raise PaperError("from the future", f"the list of {home} is dated {cards.utc_s}; now it is {now_utc_s}")
         return cards
 
@@ -179,6 +182,10 @@ class CardLists:
         db.executemany("INSERT OR REPLACE INTO gone VALUES (?, ?, ?)", revoked)
         oldest_year = _EPOCH_YEAR + cards.utc_s // YEAR_S - 1
         db.execute("DELETE FROM card WHERE home = ? AND year < ?", (home, oldest_year))
+        for table in ("card", "gone"):
+            (held,) = db.execute(f"SELECT count(*) FROM {table} WHERE home = ?", (home,)).fetchone()
+            if held > MAX_CARDS:
+                raise PaperError("too large", f"{held} entries of {home}: at most {MAX_CARDS}")
         row = (home, cards.number, cards.utc_s, cards.scan_key)
         db.execute("INSERT OR REPLACE INTO list VALUES (?, ?, ?, ?)", row)
 
@@ -193,6 +200,7 @@ class CardLists:
         )
         cards = rows.fetchall()
         if cards:
+            self._tell_claims({row[0] for row in cards})
             home, token, _, _, credit, client = max(cards, key=lambda row: (row[0], row[2]))
             whos = {year: who for other, _, year, who, _, _ in cards if other == home}
             return Found(home, token, whos, credit, client or "", "", self.list_utc_s(home) or 0)
@@ -203,6 +211,12 @@ class CardLists:
             return None
         home, token, reason = gone
         return Found(home, token, {}, None, "", REASONS.get(reason, "revoked"), self.list_utc_s(home) or 0)
+
+    def _tell_claims(self, homes: Set[str]) -> None:
+        """A card without a signature can be claimed by a home that has seen it elsewhere; told once for these homes."""
+        if len(homes) > 1 and homes not in self._claimed:
+            self._claimed.add(frozenset(homes))
+            event("card claimed by several homes", homes=", ".join(sorted(homes)))
 
     def _home(self, home: str) -> Place:
         table = self._table()

@@ -145,7 +145,7 @@ class SunAsker:
             try:
                 await self._ask(home, found[:MAX_MESSAGES])
                 self.away.pop(home, None)
-            except (HubError, BadgeError, JournalError, MissingExtra) as error:
+            except (HubError, BadgeError, JournalError, MissingExtra, WireError) as error:
                 if self.away.get(home) != str(error):
                     event("place did not answer well", place=home, why=error)
                 self.away[home] = str(error)

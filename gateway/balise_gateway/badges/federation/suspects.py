@@ -16,6 +16,7 @@ from balise_wire.places import PlaceKeys
 
 Kind = Literal["too close", "at both"]
 DEFAULT_TRAVEL_S = 900
+MOST_YEARS = 64  # of hosts, whose pseudonyms are held at a time: a host may claim visits of any year
 Travel = Callable[[str, str], int]  # the least time from one place to another, in seconds
 
 
@@ -59,6 +60,8 @@ def unmask(
     for tap in ours:
         name = (tap.host, calendar.day_of(tap.t).year)
         if name not in known:
+            if len(known) >= MOST_YEARS:
+                known.clear()
             known[name] = {keys.who(member, *name): member for member in members}
         member = known[name].get(tap.who)
         if member is None:

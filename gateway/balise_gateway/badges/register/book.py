@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from balise_gateway.badges.database import open_database, transaction
 from balise_gateway.errors import BadgeError
+from balise_wire.visits import MAX_CLIENT_CHARS
 
 FILE_NAME = "register.db"
 State = Literal["blank", "active", "lost", "ended", "replaced"]
@@ -115,6 +116,8 @@ class Register:
         """Makes a member known, or changes what is known; one who had ended is active again."""
         if not member.id.strip() or "\0" in member.id:
             raise BadgeError(f"{member.id!r} is no member id: it needs a character, and none of them NUL")
+        if len(member.client) > MAX_CLIENT_CHARS:
+            raise BadgeError(f"the client of {member.id!r} has {len(member.client)} characters; {MAX_CLIENT_CHARS} fit")
         with transaction(self._db()) as db:
             db.execute(
                 "INSERT INTO member VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET client = excluded.client,"
