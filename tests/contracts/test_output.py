@@ -2,7 +2,7 @@
 
 A new kind needs one file in `outputs/`: `SETTINGS` for its table, and `FarEnd(folder, settings)` with `output`,
 `is_safe()` (dark, silent, as the door is without power) and `close()`. What only one kind does is tested in
-`tests/gateway/badges/outputs/`.
+`tests/gateway/badges/outputs/`, and what a service must be let at for it stands in its `NEEDS`.
 """
 
 import importlib
@@ -19,6 +19,7 @@ import pytest
 
 from balise_gateway import plugins, settings
 from balise_gateway.badges import outputs
+from balise_gateway.badges.needs import Need
 from balise_gateway.badges.outputs import Output
 from balise_gateway.badges.showing import Showing
 from contracts import bare
@@ -86,6 +87,7 @@ BARE = """
 import time
 from balise_gateway import plugins, settings
 from balise_gateway.badges import outputs
+from balise_gateway.badges.needs import Need
 from balise_gateway.badges.showing import Showing
 module, table = plugins.load(outputs, sys.argv[1]), json.loads(sys.argv[2])
 made = module.Output(settings.build(module.Settings, table, "output 1", "test"))
@@ -119,6 +121,12 @@ def test_it_says_its_kind_and_its_state(there: Any) -> None:
         assert told["state"]
 
 
+def test_a_card_that_counts_is_seen_heard_or_let_in(there: Any) -> None:
+    """An output that does nothing is safe too. A far end that is safe while it shows has `shows()`."""
+    there.output.show(Showing("accepted", direction="in", until_s=60.0))
+    until(getattr(there, "shows", lambda: not there.is_safe()))
+
+
 def test_it_takes_everything_and_ends_safe(there: Any) -> None:
     """Every showing, faster than any device; then closed, twice, and everything is dark, silent and shut."""
     for showing in every():
@@ -139,3 +147,11 @@ def test_nothing_comes_back_to_life_after_its_end(there: Any) -> None:
     there.output.show(Showing("accepted", direction="in", until_s=60.0))
     until(there.is_safe)
     assert there.is_safe()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_says_what_a_service_must_be_let_at_for_it(kind: str) -> None:
+    assert isinstance(plugins.load(outputs, kind).NEEDS, Need)
+    manual = (Path(__file__).parents[2] / "gateway/BADGES.md").read_text(encoding="utf-8")
+    section = manual.partition("\n### As a service\n")[2].partition("\n### ")[0]
+    assert f"`{kind}`" in section

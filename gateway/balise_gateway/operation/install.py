@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from balise_gateway.badges.needs import Need
 from balise_gateway.config import Config, load
 from balise_gateway.errors import ConfigError, InstallError
 from balise_gateway.operation import devices, machine_files, unit
@@ -74,7 +75,7 @@ def install(machine: Machine) -> Iterator[Step]:
         yield Step(f"make the folder {unit.CONFIG_DIR}", lambda: folder.mkdir(parents=True, mode=0o750))
     if not config.exists():
         yield Step(f"write a first configuration, {unit.CONFIG_DIR}/gateway.toml", lambda: _write_config(machine))
-    need = devices.Need()
+    need = Need()
     found: Config | None = None
     place = machine.at(f"{UNIT_DIR}/{unit.NAME}")
     try:
@@ -111,7 +112,7 @@ def groups_of(root: Path) -> set[str]:
     return {line.partition(":")[0] for line in lines}
 
 
-def _for_badges(machine: Machine, config: Config, need: devices.Need) -> Iterator[Step]:
+def _for_badges(machine: Machine, config: Config, need: Need) -> Iterator[Step]:
     """What readers and outputs need of the machine beside the unit."""
     missing = [group for group in need.groups if group not in groups_of(machine.root)]
     if missing:

@@ -7,7 +7,8 @@ where they are configured, and only then: `devices.py`. Leaves where it goes to 
 
 from collections.abc import Collection
 
-from balise_gateway.operation.devices import SERIAL_GROUP, Need
+from balise_gateway.badges.needs import Need
+from balise_gateway.operation.devices import SERIAL_GROUP
 
 USER = "balise"
 NAME = "balise-gateway.service"

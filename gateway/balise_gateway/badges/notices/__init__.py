@@ -12,6 +12,7 @@ from typing import Any
 from balise_gateway.badges.settings import BadgeSettings
 from balise_gateway.config import Config
 from balise_gateway.errors import ConfigError
+from balise_gateway.operation import devices
 
 CNIL = "CNIL, 3 place de Fontenoy, TSA 80715, 75334 Paris Cedex 07, www.cnil.fr"
 ACCOUNTS_YEARS, IDENTITY_YEARS = 10, 5
@@ -64,13 +65,14 @@ def facts_of(config: Config) -> Facts:
     badge = config.badge
     if badge is None:
         raise ConfigError(f'{config.file}: no [badge]: there is nothing to tell; add it, with place = "your.domain"')
+    told = {need.notice for need in devices.each_of(config)}
     return Facts(
         badge.place,
         badge.name,
         badge.contact,
         badge.keep_taps_days,
-        has_door=any(_kind(each) == "door" for each in config.outputs),
-        has_camera=any(_kind(each) == "camera_qr" for each in config.readers),
+        has_door="door" in told,
+        has_camera="camera" in told,
         has_partners=_has_partners(badge),
         software=tuple(sorted({_kind(each) for each in config.connectors})),
     )

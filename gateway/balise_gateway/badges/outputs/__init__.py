@@ -1,7 +1,7 @@
 """What people at the door see and hear. The contract `Output`, and one module per kind, found by its name.
 
-A kind is a module with two names: `Settings`, a frozen dataclass of its configuration keys, and `Output`, made with
-`Output(settings)`.
+A kind is a module with three names: `Settings`, a frozen dataclass of its configuration keys, `Output`, made with
+`Output(settings)`, and `NEEDS`, what a service must be let at for it (`../needs.py`).
 It imports heavy libraries when it shows something first, not before; what is missing then stands in its `status()`.
 An output that is a page has `routes()` besides, for the gateway's page server, and `NEEDS_PAGE` in its settings.
 """

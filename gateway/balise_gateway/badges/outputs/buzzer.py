@@ -10,11 +10,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
+from balise_gateway.badges import needs
 from balise_gateway.badges.outputs import _hours, _pins
 from balise_gateway.badges.outputs._patterns import SOUNDS
 from balise_gateway.badges.outputs._worker import Pause, Worker
 from balise_gateway.badges.showing import Showing
 from balise_gateway.settings import Key
+
+NEEDS = needs.PINS
 
 
 @dataclass(frozen=True, kw_only=True)

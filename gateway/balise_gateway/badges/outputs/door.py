@@ -7,6 +7,7 @@ ended in order. After kill -9 the kernel may keep the pin as it was (gateway/BAD
 shuts the door. Leaves the decision by hand to `_override.py`.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +16,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
+from balise_gateway.badges import needs
 from balise_gateway.badges.outputs import _hours, _pins
 from balise_gateway.badges.outputs._override import Decision, Override
 from balise_gateway.badges.outputs._worker import Pause, Worker
 from balise_gateway.badges.showing import Showing
 from balise_gateway.log import event
 from balise_gateway.settings import Key
+
+NEEDS = dataclasses.replace(needs.PINS, notice="door")
 
 LOOK_S = 1.0  # between two looks at what was decided by hand
 

@@ -7,11 +7,14 @@ waits for it. Leaves the rhythms to `_patterns.py`. Pins by gpiozero, with lgpio
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from balise_gateway.badges import needs
 from balise_gateway.badges.outputs import _pins
 from balise_gateway.badges.outputs._patterns import LIGHTS, RGB, Light
 from balise_gateway.badges.outputs._worker import Pause, Worker
 from balise_gateway.badges.showing import Showing
 from balise_gateway.settings import Key
+
+NEEDS = needs.PINS
 
 LAMPS = ("red", "yellow", "green")
 

@@ -7,6 +7,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from balise_gateway.badges import needs
 from balise_gateway.badges.outputs._display import Display
 from balise_gateway.badges.outputs._layout import MONO
 from balise_gateway.badges.outputs._screen import ScreenSettings
@@ -14,6 +15,8 @@ from balise_gateway.badges.outputs._worker import Worker
 from balise_gateway.badges.showing import Showing
 from balise_gateway.errors import MissingExtra
 from balise_gateway.settings import Key
+
+NEEDS = needs.I2C
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from balise_gateway.badges import needs
 from balise_gateway.badges.outputs import _page
 from balise_gateway.badges.outputs._screen import ScreenSettings
 from balise_gateway.badges.outputs._words import Language, Said
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
+
+NEEDS = needs.NOTHING
 
 MAX_OPEN = 24  # pages at a time: one at the door, some for those who look after it
 

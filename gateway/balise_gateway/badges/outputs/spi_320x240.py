@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from balise_gateway.badges import needs
 from balise_gateway.badges.outputs import _pins
 from balise_gateway.badges.outputs._display import Display
 from balise_gateway.badges.outputs._layout import COLOUR
@@ -18,6 +19,8 @@ from balise_gateway.badges.outputs._worker import Worker
 from balise_gateway.badges.showing import Showing
 from balise_gateway.errors import MissingExtra
 from balise_gateway.settings import Key
+
+NEEDS = needs.SPI_AND_PINS
 
 _HZ_PER_MHZ = 1_000_000
 

@@ -16,11 +16,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+from balise_gateway.badges.needs import Need
 from balise_gateway.badges.readers._base import BaseReader, Device, DeviceAway, Hand, ReaderSettings, Stop
 from balise_gateway.badges.readers._codes import Sightings, checked, seen_code
 from balise_gateway.badges.readers._mjpeg import Pictures
 from balise_gateway.errors import MissingExtra
 from balise_gateway.settings import Key
+
+# A Pi's camera is a chain of video and media devices, with memory of dma_heap; a program of its own reads it.
+_DEVICES = ("char-video4linux rw", "char-media rw", "char-dma_heap rw")
+NEEDS = Need(_DEVICES, ("video",), memory_mib=256, tasks=64, proc=True, notice="camera")
 
 _PI_CAMERA: tuple[str, ...] = ("rpicam-vid", "-t", "0", "-n", "--codec", "mjpeg", "--width", "1280")
 _PI_CAMERA += ("--height", "720", "--framerate", "10", "-o", "-")

@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from balise_gateway.badges.needs import Need
 from balise_gateway.badges.readers._base import BaseReader, Device, DeviceAway, Hand, ReaderSettings, Stop
 from balise_gateway.badges.readers._codes import Sightings, seen_code
 from balise_gateway.badges.readers._keys import Events, Typing
 from balise_gateway.settings import Key
+
+NEEDS = Need(("char-input r",), ("input",))
 
 EVIOCGRAB = 0x40044590  # _IOW('E', 0x90, int), include/uapi/linux/input.h
 REST_OF_CODE_S = 1.0  # scanners type 30 to 1,000 characters a second

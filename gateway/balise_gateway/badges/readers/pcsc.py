@@ -11,11 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
+from balise_gateway.badges.needs import Need
 from balise_gateway.badges.readers import Chip
 from balise_gateway.badges.readers._base import BaseReader, ReaderSettings, Stop
 from balise_gateway.badges.readers._loop import CardLoop
 from balise_gateway.errors import MissingExtra
 from balise_gateway.settings import Key
+
+NEEDS = Need(pcscd=True)
 
 T = TypeVar("T")
 

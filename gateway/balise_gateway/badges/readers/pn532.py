@@ -19,11 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
 
+from balise_gateway.badges import needs
 from balise_gateway.badges.readers import Chip
 from balise_gateway.badges.readers._base import BaseReader, DeviceAway, ReaderSettings, Stop
 from balise_gateway.badges.readers._loop import CardLoop
 from balise_gateway.errors import MissingExtra
 from balise_gateway.settings import Key
+
+NEEDS = needs.SERIAL
 
 T = TypeVar("T")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from balise_gateway.badges import needs
 from balise_gateway.badges.readers._base import BaseReader, Device, DeviceAway, Hand, ReaderSettings, Stop
 from balise_gateway.badges.readers._codes import Lines, Sightings, seen_code, text_of
 from balise_gateway.errors import MissingExtra
@@ -18,6 +19,8 @@ from balise_gateway.settings import Key
 
 if TYPE_CHECKING:
     import serial  # type: ignore[import-untyped]
+
+NEEDS = needs.SERIAL
 
 REST_OF_LINE_S = 1.0  # at 9,600 baud a second is 960 characters: a line that stops for so long has ended badly
 GARBAGE_LINES = 3

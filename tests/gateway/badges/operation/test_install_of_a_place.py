@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from balise_gateway import plugins
-from balise_gateway.badges import outputs, readers
 from balise_gateway.config import Config, parse
 from balise_gateway.operation import devices, machine_files, unit
 from balise_tools.gateway import app
@@ -56,13 +54,6 @@ def test_each_kind_gets_what_it_needs_and_nothing_else(name: str) -> None:
     plain = set(unit.text("python3").splitlines())
     told = set(unit.text("python3", devices.of(config(name))).splitlines())
     assert told - plain == MORE[name]
-
-
-def test_every_kind_stands_in_the_table() -> None:
-    assert {s: sorted(kinds) for s, kinds in devices.KINDS.items()} == {
-        "reader": plugins.kinds(readers),
-        "output": plugins.kinds(outputs),
-    }
 
 
 @pytest.mark.parametrize("names", [("serial",), ("typing",), ("camera",), ("lamps", "oled", "pcsc"), tuple(SECTIONS)])

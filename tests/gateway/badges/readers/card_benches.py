@@ -179,8 +179,9 @@ class PcscBench(CardBench):
 
     async def disturb(self) -> None:
         for number, noise in enumerate((b"", b"\x00", bytes(16), b"\xff" * 300, None)):
+            seen = self.counter("seen")
             await self.lay(Garbled(self.uid(100 + number), noise))
-            await self.looks(8)
+            await until(lambda seen=seen: self.counter("seen") > seen)  # type: ignore[misc]
         await self.take_away()
 
     def close(self) -> None:
