@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from balise_gateway.disk import sync_folder
+from balise_gateway.disk import make_folder, sync_folder
 from balise_gateway.errors import KeyFileError
 from balise_wire.envelope import Signer
 
@@ -45,7 +45,7 @@ class KeyFile:
         """Writes a new key beside its place, then links it there: a power cut leaves a whole key or none."""
         draft = path.with_name(f"{path.name}.new")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             draft.unlink(missing_ok=True)
             handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
             with os.fdopen(handle, "wb") as file:
@@ -72,6 +72,8 @@ class KeyFile:
             raise KeyFileError(f"{path}: others can read the {self.what} (mode {mode:04o}); try: chmod 600 {path}")
         if len(seed) != SEED_BYTES:
             raise KeyFileError(f"{path}: {len(seed)} bytes instead of {SEED_BYTES}; {self.if_lost}")
+        if not any(seed):
+            raise KeyFileError(f"{path}: nothing but zeros, which everybody knows; {self.if_lost}")
         return seed
 
 

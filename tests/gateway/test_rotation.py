@@ -87,7 +87,7 @@ def test_nothing_is_lost_or_doubled_over_three_keys(tmp_path: Path) -> None:
                 made.behaviour.mode = ("refuse", "forget", "ok")[number]
                 await sent(made, node, 10 * number, hello=number == 0)
                 await made.clean_stop()
-                signers.append(rotation.rotate(tmp_path, bytes([number]) * 32, None))
+                signers.append(rotation.rotate(tmp_path, bytes([number + 1]) * 32, None))
                 known = {each.kid: each.public_key for each in signers}
                 made.hub = Hub(made.store, HUB_SIGNER, known, made.clock.utc_ms, made.behaviour)
                 await made.start()

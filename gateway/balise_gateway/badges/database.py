@@ -5,15 +5,14 @@ its steps, of which number N brings schema N-1 to N.
 """
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from balise_gateway.disk import make_folder, make_private
 from balise_gateway.errors import BadgeError
 
 APPLICATION_ID = 0x42414C42  # "BALB"
-_MODE = 0o600
 _PATIENCE = "PRAGMA busy_timeout = 5000"  # a command may read or write beside the gateway
 
 
@@ -23,8 +22,8 @@ def open_database(path: Path, steps: Sequence[str], *, any_thread: bool = False)
     With `any_thread` the caller sees to it that only one thread uses it at a time.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, _MODE))
+        make_folder(path.parent)
+        make_private(path)
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=not any_thread)
     except (OSError, sqlite3.Error) as error:
         raise BadgeError(f"{path}: cannot be opened ({error}); is the folder there, and yours?") from error

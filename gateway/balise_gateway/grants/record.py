@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from balise_gateway.disk import sync_folder
+from balise_gateway.disk import make_private, sync_folder
 from balise_gateway.errors import JournalUnavailable
 
 FILE_NAME, LOCK_NAME = "grants.json", "grants.lock"
@@ -62,6 +62,7 @@ class Record:
             with self._locked():
                 told = [asdict(event) for event in (*self.events(), *events)]
                 aside = self.path.with_suffix(".new")
+                make_private(aside)
                 with aside.open("w", encoding="utf-8") as file:
                     json.dump({"version": VERSION, "events": told}, file, ensure_ascii=False, indent=1)
                     file.flush()

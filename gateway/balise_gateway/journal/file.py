@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from balise_gateway.disk import make_folder, make_private
 from balise_gateway.errors import JournalDamaged, JournalError, JournalUnavailable
 from balise_gateway.journal import salvage, schema, tables
 from balise_gateway.journal.pages import PAGE_BYTES
@@ -160,7 +161,7 @@ class Journal:
         return fault
 
     def _take_lock(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         if self._lock is None:
             self._lock = os.open(self.path.parent / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -172,6 +173,8 @@ class Journal:
     def _connect_and_check(self) -> list[str]:
         """Opens the file; what is wrong with it, nothing when all is well."""
         try:
+            if not self.path.is_dir():  # of which SQLite says what is wrong
+                make_private(self.path)
             self._db = sqlite3.connect(self.path, isolation_level=None)
             _prepare(self._db)
             schema.make_if_new(self._db)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from balise_gateway.disk import sync_folder
+from balise_gateway.disk import make_private, sync_folder
 from balise_gateway.journal import pages, tables
 from balise_gateway.journal.tables import HOME_LOG, Row, Table
 from balise_wire import cbor
@@ -61,6 +61,7 @@ def rebuild(aside: Path, path: Path, origin: str, make_schema: MakeSchema) -> di
     """
     fresh = _new_name(path)
     _remove(fresh)
+    make_private(fresh)
     with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as db:
         db.text_factory = tables.text
         db.execute(f"PRAGMA page_size = {pages.PAGE_BYTES}")

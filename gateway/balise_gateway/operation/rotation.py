@@ -15,7 +15,7 @@ import sqlite3
 from pathlib import Path
 
 from balise_gateway import keys
-from balise_gateway.disk import sync_folder
+from balise_gateway.disk import make_private, sync_folder
 from balise_gateway.errors import JournalUnavailable
 from balise_gateway.grants import withdrawal
 from balise_gateway.journal import Journal, tables
@@ -42,6 +42,7 @@ def rotate(data_dir: Path, seed: bytes, made_utc_ms: int | None) -> Signer:
     journal.open()
     try:
         ends = _end_logs(journal, old, new, made_utc_ms)
+        make_private(draft / FILE_NAME)
         with contextlib.closing(sqlite3.connect(draft / FILE_NAME, isolation_level=None)) as copy:
             journal.db.backup(copy)
             _begin_logs(copy, old, new, ends, made_utc_ms)

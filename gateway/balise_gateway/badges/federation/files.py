@@ -6,7 +6,7 @@ Promises that a power cut leaves the old file or the new one. Leaves what is in 
 import os
 from pathlib import Path
 
-from balise_gateway.disk import sync_folder
+from balise_gateway.disk import make_folder, sync_folder
 from balise_gateway.errors import BadgeError
 
 MODE = 0o600
@@ -16,7 +16,7 @@ def replace_file(path: Path, data: bytes) -> None:
     """Writes beside the place, then exchanges the two: a power cut leaves the old or the new. Raises BadgeError."""
     draft = path.with_name(f"{path.name}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "wb") as file:
             file.write(data)
