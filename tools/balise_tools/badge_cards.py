@@ -1,4 +1,4 @@
-"""`balise badge member`, `issue`, `revoke`, `found`, `list`, `batch`, `check-chip`: this home's members and cards.
+"""`balise badge member`, `issue`, `revoke`, `found`, `list`, `check-chip`: this home's members and cards.
 
 Leaves how to `badges/cards/` and `badges/register/`. Numbers are shown, since commands take them; UIDs are not.
 """
@@ -20,7 +20,7 @@ from balise_gateway.badges import readers
 from balise_gateway.badges.cards import keys as place_keys
 from balise_gateway.badges.cards import writing
 from balise_gateway.badges.cards.keys import HomeKeys
-from balise_gateway.badges.cards.sheet import write_sheet
+from balise_gateway.badges.cards.taking import as_it_is
 from balise_gateway.badges.cards.writing import Wanted, Written
 from balise_gateway.badges.readers import Chip
 from balise_gateway.badges.register import Card, Member, Register
@@ -36,7 +36,6 @@ T = TypeVar("T")
 EPOCH = datetime.date(1970, 1, 1)
 SIGNED_DAYS = 365  # how long a card of grade 1 is good when nobody says
 WAIT_S = 60.0
-MAX_BATCH = 1_000
 Number = Annotated[str, typer.Argument(help="The card's number, as it is printed.")]
 
 
@@ -56,7 +55,7 @@ def member(
     forget: Annotated[bool, typer.Option("--forget", help="Erase a member who has ended.")] = False,
 ) -> None:
     """Makes a member known, changes what is known, or ends them."""
-    with _home(config) as home:
+    with of_home(config) as home:
         if end:
             typer.echo(f"{member_id} ended; cards that ended too: {len(home.register.end_member(member_id, today()))}")
         if forget:
@@ -87,22 +86,23 @@ def issue(
         fail("--write or --read, not both", CONFIG_ERROR)
     if grade and not write:
         fail(f"a card of grade {grade} must be written: add --write READER", CONFIG_ERROR)
-    last_day = _day(until) if until else today() + SIGNED_DAYS if grade == 1 else None
-    with _home(config) as home:
+    last_day = last_day_wanted(until) if until else today() + SIGNED_DAYS if grade == 1 else None
+    with of_home(config) as home:
         wanted = Wanted(
             home.place, grade, new_number(), wire.parse_number(number) if number else "", last_day or 0, lock
         )
         home.register.may_issue(member_id, wanted.number or wanted.spare)
         done = home.on_card(wanted, member_id, write, read)
         replaced = wire.parse_number(replaces) if replaces else ""
+        last_day = home.last_day(done, last_day)
         card = home.register.issue(
-            done.number, member_id, today(), grade=grade, last_day=last_day, uid=done.uid, replaces=replaced
+            done.number, member_id, today(), grade=done.grade, last_day=last_day, uid=done.uid, replaces=replaced
         )
         if done.is_reset:
             home.register.forget_counter(done.number)
         if done.counter is not None:
             home.register.take_counter(done.number, done.uid, done.counter)
-        typer.echo(f"{wire.printed(card.number)} is {member_id}'s, grade {grade}{_until(card)}")
+        typer.echo(f"{wire.printed(card.number)} is {member_id}'s, grade {card.grade}{_until(card)}")
         typer.echo(wire.home_url(home.place, card.number))
 
 
@@ -113,14 +113,14 @@ def revoke(
     reason: Annotated[Literal["lost", "ended", "replaced"], typer.Option(help="Why.")],
 ) -> None:
     """From now on the card is refused: here at once, elsewhere with the next list."""
-    with _home(config) as home:
+    with of_home(config) as home:
         card = home.register.revoke(wire.parse_number(number), reason, today())
         typer.echo(f"{wire.printed(card.number)} is {card.state}")
 
 
 def found(number: Number, config: ConfigFile = DEFAULT_CONFIG) -> None:
     """A lost card is there again."""
-    with _home(config) as home:
+    with of_home(config) as home:
         card = home.register.found(wire.parse_number(number), today())
         told = "good again" if card.state == "active" else "ended, because its bearer is no member any more"
         typer.echo(f"{wire.printed(card.number)} is {told}")
@@ -133,23 +133,9 @@ def list_cards(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """The cards of this home: number, member, grade, state."""
-    with _home(config) as home:
+    with of_home(config) as home:
         for card in home.register.cards(member_id):
             typer.echo(json.dumps(_as_json(card), ensure_ascii=False) if as_json else _as_text(card))
-
-
-def batch(
-    count: Annotated[int, typer.Argument(min=1, max=MAX_BATCH, help="How many cards.")],
-    config: ConfigFile = DEFAULT_CONFIG,
-    *,
-    out: Annotated[Path, typer.Option(help="The sheet: .html or .pdf; a .csv is written beside it.")],
-) -> None:
-    """Makes cards without a chip in advance: numbers and QR codes on A4, to be given out with `issue --number`."""
-    with _home(config) as home:
-        numbers = [new_number() for _ in range(count)]
-        table = write_sheet(out, home.badge.name, home.place, numbers)
-        home.register.add_blanks(numbers, today())
-        typer.echo(f"{count} cards in {out} and {table}; give them out with: balise badge issue MEMBER --number NUMBER")
 
 
 def check_chip(
@@ -179,13 +165,12 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "revoke": revoke,
     "found": found,
     "list": list_cards,
-    "batch": batch,
     "check-chip": check_chip,
 }
 
 
 @dataclass(frozen=True)
-class _Home:
+class Home:
     """What the commands work with."""
 
     config: Config
@@ -201,41 +186,60 @@ class _Home:
         """What is on the reader afterwards; without a reader only the number counts."""
         if not write and not read:
             return Written(wanted.number or wanted.spare, b"")
-        if read:
-            return _with_card(self.config, read, lambda chip: Written(wanted.number or wanted.spare, chip.uid))
 
         def job(chip: Chip) -> Written:
             # In the reader's own thread: a register of its own.
             with Register(self.config.gateway.data_dir, self.keys.uid_token) as register:
+                if read:
+                    done = as_it_is(chip, self.keys, wanted, register)
+                    register.may_issue(member_id, done.number, chip.uid)
+                    return done
                 return writing.write(
                     chip,
                     self.keys,
                     wanted,
-                    lambda number: register.may_issue(member_id, number),
+                    lambda number: register.may_issue(member_id, number, chip.uid),
                     lambda step: typer.echo(f"writing: {step}", err=True),
                 )
 
-        return _with_card(self.config, write, job)
+        return _with_card(self.config, write or read, job)
+
+    def last_day(self, done: Written, wanted: int | None) -> int | None:
+        """The last day that counts. What stands on a card of grade 1 cannot be exceeded by a word in the register."""
+        known = self.register.by_number(done.number)
+        stands = done.last_day
+        if done.grade is None and known is not None and known.grade == 1:
+            stands = known.last_day
+        if stands is None:
+            return wanted
+        if stands < today() or (wanted is not None and wanted > stands):
+            raise BadgeError(f"on this card stands that it is good until {_iso(stands)}: write it anew, with --write")
+        return stands if wanted is None else wanted
 
 
 @contextmanager
-def _home(config: Path) -> Iterator[_Home]:
+def of_home(config: Path) -> Iterator[Home]:
     """Keys and register of a configuration's place; what goes wrong inside ends the command."""
     loaded, badge = of_place(config)
     try:
         keys = place_keys.load_or_make(loaded.gateway.data_dir)
         with Register(loaded.gateway.data_dir, keys.uid_token) as register:
-            yield _Home(loaded, badge, keys, register)
+            yield Home(loaded, badge, keys, register)
     except (GatewayError, WireError) as error:
         fail(error.detail if isinstance(error, WireError) else str(error), FAILED)
 
 
-def _with_card(config: Config, name: str, job: Callable[[Chip], T]) -> T:
+def reader_named(config: Config, name: str) -> Any:
+    """The reader with this name; nothing is opened yet. Raises BadgeError."""
     settings = next((each for each in config.readers if each.name == name), None)
     if settings is None:
         names = ", ".join(each.name for each in config.readers) or "none is configured"
         raise BadgeError(f"no reader {name!r}; there are: {names}")
-    reader: Any = plugins.load(readers, settings.kind).Reader(settings)
+    return plugins.load(readers, settings.kind).Reader(settings)
+
+
+def _with_card(config: Config, name: str, job: Callable[[Chip], T]) -> T:
+    reader = reader_named(config, name)
     typer.echo(f"lay the card on {name!r} and leave it there", err=True)
     try:
         found: T = asyncio.run(reader.with_card(job, WAIT_S))
@@ -258,11 +262,15 @@ def today() -> int:
     return (datetime.date.today() - EPOCH).days
 
 
-def _day(text: str) -> int:
+def last_day_wanted(text: str) -> int:
+    """Days since 1970-01-01 of what stands behind --until, or the end of the command."""
     try:
-        return (datetime.date.fromisoformat(text) - EPOCH).days
+        day = (datetime.date.fromisoformat(text) - EPOCH).days
     except ValueError:
         fail(f"--until {text}: not a day such as 2027-03-31", CONFIG_ERROR)
+    if day < today():
+        fail(f"--until {text}: that day is over", CONFIG_ERROR)
+    return day
 
 
 def _iso(day: int | None) -> str | None:

@@ -30,8 +30,12 @@ _LOCKS = {  # by the storage size of GET_VERSION; figures 9 to 11
 
 
 def write(chip: Chip, message: bytes, *, lock: bool) -> None:
-    """Writes the message, reads it back, and with `lock` makes the chip read-only for ever."""
-    chip.write_ndef(message)
+    """Writes the message, reads it back, and with `lock` makes the chip read-only for ever.
+
+    A card that was torn away while it was locked holds the message already: then only the rest of it is locked.
+    """
+    if not lock or chip.read_ndef() != message:
+        chip.write_ndef(message)
     if chip.read_ndef() != message:
         raise CardRefused("what the card says is not what was written; lay it down again and repeat")
     if lock:
@@ -54,6 +58,8 @@ def _lock(chip: Chip) -> None:
         raise CardRefused("the card was written, but cannot be read to lock it; lay it down again and repeat")
     container = pages[_CC_PAGE * _PAGE_BYTES : (_CC_PAGE + 1) * _PAGE_BYTES]
     kept = pages[_UID_END_PAGE * _PAGE_BYTES : _UID_END_PAGE * _PAGE_BYTES + 2]
+    if pages[_UID_END_PAGE * _PAGE_BYTES + 2 : (_UID_END_PAGE + 1) * _PAGE_BYTES] == b"\xff\xff":
+        return  # these lock bytes are written last: all others are locked already
     # The static lock bytes are last: they lock the capability container, which phones ask whether they may write.
     _write_page(chip, _CC_PAGE, container[:3] + bytes([container[3] | _READ_ONLY]))
     _write_page(chip, locks.page, locks.bytes)

@@ -36,19 +36,35 @@ p {{ margin: 0 0 2mm; overflow-wrap: anywhere }}
 _CARD = "<article>{qr}<div><p>{name}</p><b>{number}</b></div></article>"
 
 
-def write_sheet(out: Path, name: str, home: str, numbers: Sequence[str]) -> Path:
-    """Writes the sheet, and the table beside it; returns the table's path. Never over another file."""
+def check_name(out: Path) -> None:
+    """Raises BadgeError when no sheet can be made with this name."""
     if out.suffix not in FORMS:
         raise BadgeError(f"{out.name}: the sheet is {' or '.join(FORMS)}; name it so")
+    if out.exists():
+        raise BadgeError(f"{out}: is there already; name another file")
+
+
+def write_sheet(out: Path, name: str, home: str, numbers: Sequence[str]) -> Path:
+    """Writes the sheet, and the table beside it; returns the table's path. Never over another file."""
     table = out.with_suffix(".csv")
-    sheet = pdf(name, home, numbers) if out.suffix == ".pdf" else page(name, home, numbers).encode()
-    _write_new(out, sheet)
+    write_pages(out, name, home, numbers)
     try:
         _write_new(table, csv_of(home, numbers).encode())
     except BadgeError:
         out.unlink()
         raise
     return table
+
+
+def write_pages(out: Path, name: str, home: str, numbers: Sequence[str]) -> None:
+    """Writes the sheet alone. Never over another file."""
+    check_name(out)
+    _write_new(out, pages(out.suffix, name, home, numbers))
+
+
+def pages(form: str, name: str, home: str, numbers: Sequence[str]) -> bytes:
+    """The sheet in one of `FORMS`. Raises MissingExtra."""
+    return pdf(name, home, numbers) if form == ".pdf" else page(name, home, numbers).encode()
 
 
 def csv_of(home: str, numbers: Sequence[str]) -> str:

@@ -30,12 +30,17 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Written:
-    """What it is. `counter` is that of the message which was read to check a card of grade 2."""
+    """What it is. `counter` is that of the message which was read to check a card of grade 2.
+
+    `grade` None: nobody looked at the card. `last_day` is the one that stands on it.
+    """
 
     number: str = field(repr=False)
     uid: bytes = field(repr=False)
     counter: int | None = None
     is_reset: bool = False  # the chip counts its readings from 0 again
+    grade: int | None = None
+    last_day: int | None = None
 
 
 def write(
@@ -54,12 +59,12 @@ def write(
     may_issue(number)
     if wanted.grade == 2:
         made = personalise(chip, keys, wanted.home, number, on_step)
-        return Written(made.number, made.uid, made.counter, not made.was_begun)
+        return Written(made.number, made.uid, made.counter, not made.was_begun, grade=2)
     url = card.home_url(wanted.home, number)
     record = card.sign_record(keys.signer, wanted.home, number, wanted.last_day, chip.uid) if wanted.grade else b""
     on_step("address" if not record else "address and signature")
     ntag21x.write(chip, card.message(url, record), lock=wanted.lock)
-    return Written(number, chip.uid)
+    return Written(number, chip.uid, grade=wanted.grade, last_day=wanted.last_day if record else None)
 
 
 def is_genuine(chip: Chip) -> bool | None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from balise_gateway.badges.database import open_database, transaction
+from balise_gateway.badges.register import making
+from balise_gateway.badges.register.making import Blank
 from balise_gateway.errors import BadgeError
 from balise_wire.visits import MAX_CLIENT_CHARS
 
@@ -166,9 +168,20 @@ class Register:
                     "INSERT INTO card (number, grade, state, changed_day) VALUES (?, 0, 'blank', ?)", (number, day)
                 )
 
-    def may_issue(self, member: str, number: str) -> None:
-        """Raises BadgeError when this number cannot be given to this member now."""
+    def may_make(self, number: str, uid: bytes) -> None:
+        """Raises CardRefused when this chip cannot become the card `number` that is nobody's."""
+        making.may_make(self._db(), self._token_of(uid), number)
+
+    def make_blank(self, blank: Blank, uid: bytes, day: int) -> None:
+        """A card on a chip that was written and is handed out later. Raises CardRefused when it is somebody's."""
+        with transaction(self._db()) as db:
+            making.make(db, self._token_of(uid), blank, day)
+
+    def may_issue(self, member: str, number: str, uid: bytes = b"") -> None:
+        """Raises BadgeError when this number, and the chip with this UID, cannot be given to this member now."""
         _may_issue(self._db(), number, member)
+        if uid:
+            making.refuse_taken_chip(self._db(), self._token_of(uid), number)
 
     def issue(
         self,
@@ -176,7 +189,7 @@ class Register:
         member: str,
         day: int,
         *,
-        grade: int = 0,
+        grade: int | None = None,
         last_day: int | None = None,
         uid: bytes = b"",
         replaces: str = "",
@@ -184,7 +197,8 @@ class Register:
         """Gives a card to a member; returns it as it then stands.
 
         The number is new, or blank, or one that came back. With `uid` the chip is bound too: the card that had this
-        chip before is replaced. `replaces` is the member's card that stops with this one.
+        chip before is replaced. `replaces` is the member's card that stops with this one. Without `grade` it is what
+        it was made as, with its last day where that stands on the card or nobody had the card yet.
         """
         token = self._token_of(uid) if uid else None
         with transaction(self._db()) as db:
@@ -194,11 +208,12 @@ class Register:
             if replaces:
                 self._replace(db, replaces, member, day)
             db.execute(
-                "INSERT INTO card VALUES (?, ?, ?, ?, 'active', ?, ?, ?) ON CONFLICT (number) DO UPDATE SET"
-                " uid_token = coalesce(excluded.uid_token, uid_token), grade = excluded.grade,"
-                " member = excluded.member, state = 'active', issued_day = excluded.issued_day,"
-                " last_day = excluded.last_day, changed_day = excluded.changed_day",
-                (number, token, grade, member, day, last_day, day),
+                "INSERT INTO card VALUES (:number, :token, coalesce(:grade, 0), :member, 'active', :day, :last, :day)"
+                " ON CONFLICT (number) DO UPDATE SET uid_token = coalesce(:token, uid_token), member = :member,"
+                " last_day = CASE WHEN :last IS NULL AND :grade IS NULL AND (grade = 1 OR state = 'blank')"
+                " THEN last_day ELSE :last END,"
+                " grade = coalesce(:grade, grade), state = 'active', issued_day = :day, changed_day = :day",
+                {"number": number, "token": token, "grade": grade, "member": member, "day": day, "last": last_day},
             )
         return self._card_or_fail(number)
 
@@ -206,21 +221,20 @@ class Register:
         """From now on this card is refused, here at once and elsewhere with the next list."""
         with transaction(self._db()) as db:
             state = self._state_of(db, number)
-            if state == "blank":
-                raise BadgeError("this card was never issued; there is nothing to revoke")
             if state == "lost" and reason != "lost":
                 raise BadgeError("this card is lost; if it is found, say so first: balise badge found NUMBER")
             db.execute("UPDATE card SET state = ?, changed_day = ? WHERE number = ?", (reason, day, number))
         return self._card_or_fail(number)
 
     def found(self, number: str, day: int) -> Card:
-        """A lost card is back with its bearer, or ended when they are no member any more."""
+        """A lost card is back with its bearer, or ended when they are no member any more, or nobody's as it was."""
         with transaction(self._db()) as db:
             if (state := self._state_of(db, number)) != "lost":
                 raise BadgeError(f"this card is not lost, it is {state}")
             db.execute(
                 "UPDATE card SET changed_day = ?, state = CASE WHEN EXISTS (SELECT 1 FROM member WHERE"
-                " member.id = card.member AND ended_day IS NULL) THEN 'active' ELSE 'ended' END WHERE number = ?",
+                " member.id = card.member AND ended_day IS NULL) THEN 'active'"
+                " WHEN issued_day IS NULL THEN 'blank' ELSE 'ended' END WHERE number = ?",
                 (day, number),
             )
         return self._card_or_fail(number)
@@ -275,15 +289,10 @@ class Register:
     # --- Inside ------------------------------------------------------------------------------------------------------
 
     def _take_chip(self, db: sqlite3.Connection, token: bytes, number: str, day: int) -> None:
-        row = db.execute("SELECT number, state FROM card WHERE uid_token = ?", (token,)).fetchone()
-        if row is None or row[0] == number:
-            return
-        if row[1] in ("active", "lost"):
-            raise BadgeError(
-                f"this chip is a card that is {row[1]}; end or find it first: balise badge revoke or balise badge found"
-            )
+        making.refuse_taken_chip(db, token, number)
         db.execute(
-            "UPDATE card SET uid_token = NULL, state = 'replaced', changed_day = ? WHERE number = ?", (day, row[0])
+            "UPDATE card SET uid_token = NULL, state = 'replaced', changed_day = ? WHERE uid_token = ? AND number <> ?",
+            (day, token, number),
         )
 
     def _replace(self, db: sqlite3.Connection, old: str, member: str, day: int) -> None:

@@ -1,6 +1,7 @@
 """The register as lists of cards want it: which cards count today, and which must be refused.
 
-Promises that a card whose last day is over is said to have ended. Leaves tokens, pseudonyms, numbers and sealing to
+Promises that a card whose last day is over is said to have ended, and so is a card that was made in advance: its
+signature holds, and nobody bears it yet. Leaves tokens, pseudonyms, numbers and sealing to
 `federation/home_lists.py`, and credit to the place's own software.
 """
 
@@ -44,7 +45,7 @@ class ForLists:
         for card in self._register.cards():
             if card.state in _CODES:
                 yield _told(card, None), _CODES[card.state]
-            elif card.state == "active" and not card.is_good(today):
+            elif (card.state == "active" and not card.is_good(today)) or (card.state == "blank" and card.grade):
                 yield _told(card, None), _CODES["ended"]
 
 

@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from balise_gateway.badges.federation.home_lists import Card, HomeLists
-from balise_gateway.badges.register import Member, Register
+from balise_gateway.badges.register import Blank, Member, Register
 from balise_gateway.badges.register.listing import ForLists
-from balise_gateway.errors import BadgeError
+from balise_gateway.errors import BadgeError, CardRefused
 from balise_wire import card as wire
 from balise_wire.card_list import open_list
 from balise_wire.places import Place, PlaceKeys, Table, number_token, uid_card_token
@@ -182,11 +182,71 @@ def test_a_member_who_is_forgotten_leaves_a_revoked_card_without_a_name(register
     assert (card.state, card.member, card.client) == ("ended", None, "")
 
 
-@pytest.mark.parametrize("number", [ONE, TWO])
-def test_what_was_never_issued_cannot_be_revoked(register: Register, number: str) -> None:
+def test_a_card_that_is_not_here_cannot_be_revoked(register: Register) -> None:
+    with pytest.raises(BadgeError, match="no card"):
+        register.revoke(TWO, "lost", DAY)
+
+
+def test_a_card_made_in_advance_that_was_stolen_is_revoked_and_nobodys_again_when_found(register: Register) -> None:
     register.add_blanks([ONE], DAY)
-    with pytest.raises(BadgeError, match=r"never issued|no card"):
-        register.revoke(number, "lost", DAY)
+    assert register.revoke(ONE, "lost", DAY).state == "lost"
+    with pytest.raises(BadgeError, match="found"):
+        register.issue(ONE, "ada", DAY)
+    assert register.found(ONE, DAY).state == "blank"
+    assert register.issue(ONE, "ada", DAY).state == "active"
+
+
+def test_a_card_on_a_chip_made_in_advance_keeps_its_grade_chip_and_last_day_when_it_is_given_out(
+    register: Register,
+) -> None:
+    register.make_blank(Blank(ONE, 1, DAY + 9), UID, DAY)
+    register.make_blank(Blank(TWO, 2, DAY + 5), OTHER_UID, DAY)
+    first, second = (register.issue(number, "ada", DAY + 1) for number in (ONE, TWO))
+    assert (first.grade, first.last_day, first.state) == (1, DAY + 9, "active")
+    assert (second.grade, second.last_day, second.state) == (2, DAY + 5, "active")
+    assert [register.by_uid(uid) for uid in (UID, OTHER_UID)] == [first, second]
+
+
+def test_a_chip_that_comes_back_keeps_its_grade_and_a_printed_card_loses_its_last_day(register: Register) -> None:
+    register.issue(ONE, "ada", DAY, grade=2, uid=UID, last_day=DAY)
+    register.issue(TWO, "ada", DAY, last_day=DAY)
+    for number, grade in ((ONE, 2), (TWO, 0)):
+        register.revoke(number, "ended", DAY)
+        card = register.issue(number, "bob", DAY + 1)
+        assert (card.grade, card.last_day) == (grade, None)
+
+
+@pytest.mark.parametrize("reason", ["active", "lost"])
+def test_nothing_is_made_of_a_card_that_is_somebodys(register: Register, reason: str) -> None:
+    register.issue(ONE, "ada", DAY, uid=UID)
+    if reason == "lost":
+        register.revoke(ONE, "lost", DAY)
+    for number in (ONE, TWO):  # by its number, and by its chip
+        with pytest.raises(CardRefused, match=r"somebody's|lost|active"):
+            register.make_blank(Blank(number, 1), UID, DAY)
+    with pytest.raises(CardRefused):
+        register.make_blank(Blank(ONE, 1), OTHER_UID, DAY)
+    assert state(register, ONE) == reason
+    assert register.by_number(TWO) is None
+
+
+def test_the_number_of_a_card_made_in_advance_is_not_made_on_another_chip(register: Register) -> None:
+    register.make_blank(Blank(ONE, 1), UID, DAY)
+    with pytest.raises(CardRefused, match="a copy"):
+        register.make_blank(Blank(ONE, 1), OTHER_UID, DAY)
+    register.make_blank(Blank(TWO, 2), UID, DAY)  # the chip itself may become another card
+    assert (state(register, ONE), state(register, TWO)) == ("replaced", "blank")
+
+
+def test_hosts_are_told_that_a_signed_card_which_is_nobodys_does_not_count(register: Register) -> None:
+    register.make_blank(Blank(ONE, 1, DAY + 9), UID, DAY)
+    register.add_blanks([TWO], DAY)  # printed numbers are on no list: nobody takes them anyway
+    said = ForLists(register, lambda: DAY)
+    assert list(said.active()) == []
+    assert [(card.number, why) for card, why in said.revoked()] == [(ONE, 2)]
+    register.issue(ONE, "ada", DAY)
+    assert [card.number for card in said.active()] == [ONE]
+    assert list(said.revoked()) == []
 
 
 @pytest.mark.parametrize("member", ["carl", "", " ", "a\0b"])
