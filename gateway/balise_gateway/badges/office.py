@@ -71,7 +71,7 @@ class Office:
         self._clock, self._journal, self._transport = clock, journal, transport
         self.data_dir = config.gateway.data_dir
         self._obeyed, self._problem = _obeyed(config), ""
-        self._backlog = Backlog([log for log, grant in config.grants.items() if grant.visits])
+        self._backlog = Backlog({log: grant.visits for log, grant in config.grants.items() if grant.visits})
         made = connector_runner.built(config.connectors, transport, clock)
         self.runner = Runner(made, self.data_dir, clock, self._members)
         self._has_connectors = bool(made)
@@ -268,7 +268,9 @@ class Office:
 
     def _rest(self, sending: Sending) -> None:
         if self.front.outputs:
-            self.front.rest(self.readers, self._waiting(), sending(), asyncio.get_running_loop().time())
+            waiting = self._waiting()
+            is_sending = self._backlog.signed > 0 and sending()  # fresh ones wait for their envelope: that is as ever
+            self.front.rest(self.readers, waiting, is_sending, asyncio.get_running_loop().time())
 
     def _waiting(self) -> int:
         """How many visits a partner lacks; 0 while the journal cannot be read: its own state says so."""

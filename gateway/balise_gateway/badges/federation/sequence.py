@@ -10,6 +10,7 @@ from pathlib import Path
 
 from balise_gateway.journal import open_to_read, tables
 from balise_gateway.journal.file import FILE_NAME
+from balise_gateway.logbook.logs import OWN, Log
 from balise_gateway.operation.rotation import RETIRED
 from balise_wire.envelope import read_envelope
 from balise_wire.items import Anchor, Visit, VisitMapping
@@ -23,6 +24,16 @@ def own_visits(data_dir: Path) -> Iterator[bytes]:
     for journal in (*sorted((data_dir / RETIRED).glob(f"*/{FILE_NAME}")), data_dir / FILE_NAME):
         if journal.exists():
             yield from _of_journal(journal.parent)
+
+
+def unsigned_visits(data_dir: Path) -> int:
+    """How many visits the running gateway has said that stand in no envelope yet. Raises JournalError."""
+    if not (data_dir / FILE_NAME).exists():
+        return 0
+    db = open_to_read(data_dir)
+    where = "entry > ? AND node = ? AND kind = ? AND (only_log IS NULL OR only_log = ?)"
+    values = (Log.read(db, tables.HOME_LOG).cursor, OWN, Visit.kind, tables.HOME_LOG)
+    return int(db.execute(f"SELECT count(*) FROM entry WHERE {where}", values).fetchone()[0])
 
 
 def _of_journal(folder: Path) -> Iterator[bytes]:

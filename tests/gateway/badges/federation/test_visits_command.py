@@ -78,6 +78,24 @@ def test_visits_that_an_earlier_key_of_this_gateway_signed_are_among_them(tmp_pa
     assert printed(folder=tmp_path) == (0, [(HOME, 1)])
 
 
+def test_a_visit_of_just_now_is_not_signed_yet_and_that_is_said(tmp_path: Path) -> None:
+    config(tmp_path)
+    journal(tmp_path / "data", visit(HOME, 1))
+    words = ["visits", "-c", str(tmp_path / "gateway.toml")]
+    before = CliRunner().invoke(app, words)
+    assert before.stderr == "1 envelope of visits\n"
+    made = Journal(tmp_path / "data", "balise/test")
+    made.open()
+    with made.transaction() as db:
+        logs.say(db, [visit(HOME, 2), visit(HOME, 3)])
+    made.close()
+    after = CliRunner().invoke(app, words)
+    assert after.stdout_bytes == before.stdout_bytes
+    told = after.stderr.splitlines()[1]
+    assert told.startswith("visits of here that are not signed yet, and not in it: 2; ")
+    assert "within 3600 s (home_batch_s)" in told
+
+
 def test_a_gateway_that_has_seen_nobody_prints_nothing(tmp_path: Path) -> None:
     config(tmp_path)
     assert printed(folder=tmp_path) == (0, [])
