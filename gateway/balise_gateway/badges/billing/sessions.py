@@ -80,9 +80,9 @@ class _Person:
         for tap in in_time:
             if tap.grade not in self.rules.billable_grades:
                 days.setdefault(self.calendar.day_of(tap.t), _Day()).not_billable.append(tap)
-        counted = {day: self._half_days(taps.kept) for day, taps in days.items() if taps.kept}
+        counted = {day: self._half_days(taps.kept) for day, taps in days.items()}
         unsure = uncertain_days([(tap.t, tap.u) for tap in billable], self.terms, self.rules, self.calendar, counted)
-        return [self._line(day, taps, counted.get(day, 0), day in unsure) for day, taps in days.items()]
+        return [self._line(day, taps, counted[day], day in unsure) for day, taps in days.items()]
 
     def _days(self, in_time: Iterable[Tap]) -> dict[date, _Day]:
         """A repeat belongs to the day of the tap that it repeats."""

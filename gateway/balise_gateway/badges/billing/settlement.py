@@ -130,7 +130,7 @@ def _homes_outside(counted: Iterable[Session], agreement: Agreement) -> dict[str
     """Half-days of people whose home is not in the agreement: they are not billed, and not forgotten."""
     found: Counter[str] = Counter()
     for session in counted:
-        if session.home not in agreement.places:
+        if session.half_days and session.home not in agreement.places:
             found[session.home] += session.half_days
     return dict(sorted(found.items()))
 
