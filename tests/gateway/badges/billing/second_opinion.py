@@ -214,9 +214,9 @@ class SecondOpinion:
                 least = max([low, *(repeat[0] - self.debounce + 1 for repeat in repeats)])
                 most = min([high, *(repeat[1] for repeat in repeats)])
                 rest = [span for i, span in enumerate(others) if i not in taken]
-                if least <= most and all(span[1] >= least for span in rest):
-                    for step in self.over_days(least, most):
-                        yield from self.chains(rest, [*chain, step])
+                possible = least <= most and all(span[1] >= least for span in rest)
+                for step in self.over_days(least, most) if possible else ():
+                    yield from self.chains(rest, [*chain, step])
 
     def over_days(self, low: int, high: int) -> Iterator[tuple[int, int, date]]:
         day = self.day_of(low)
