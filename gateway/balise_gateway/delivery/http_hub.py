@@ -66,10 +66,20 @@ class Answer:
 
 
 class Http:
-    """The connection to one hub, for `part`. `secrets` are cut out of every error; a constructor that only builds."""
+    """The connection to one hub, for `part`. `secrets` are cut out of every error; a constructor that only builds.
 
-    def __init__(self, transport: Any, timeout_s: float, part: str, secrets: Sequence[str] = ()) -> None:
-        self._transport, self._timeout_s, self._part = transport, timeout_s, part
+    `quote` says what of a refusal's body stands in an error; without it, its beginning.
+    """
+
+    def __init__(
+        self,
+        transport: Any,
+        timeout_s: float,
+        part: str,
+        secrets: Sequence[str] = (),
+        quote: Callable[[bytes], str] | None = None,
+    ) -> None:
+        self._transport, self._timeout_s, self._part, self._quote = transport, timeout_s, part, quote or _shown
         self._secrets = [secret for secret in secrets if secret]
         self._client: httpx.AsyncClient | None = None
 
@@ -89,7 +99,7 @@ class Http:
             if answer.headers.get("Content-Type", "").startswith("text/html"):
                 raise HubAway(f"{answer.status}, but a page for people: is this the hub, or a page of the network?")
             return answer
-        raise refusal(answer, self.redacted(_shown(answer.body)))
+        raise refusal(answer, self.redacted(self._quote(answer.body)))
 
     async def close(self) -> None:
         """Closes the connection; may be called twice."""

@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from balise_gateway.badges.billing.visits import Tap
 from balise_gateway.badges.federation import lists as lists_module
 from balise_gateway.badges.federation.home_lists import Card, HomeLists
 from balise_gateway.badges.federation.lists import CardLists
+from balise_gateway.badges.federation.strangers import is_secret_way
 from balise_gateway.badges.federation.suspects import unmask
 from balise_gateway.badges.members import MOST_YEARS, Names
 from balise_gateway.badges.register import Member, Register
@@ -24,10 +26,10 @@ from balise_wire import card, cbor, cose
 from balise_wire.card_list import CardList, Entry, peek_list, seal_list
 from balise_wire.envelope import verify_envelope
 from balise_wire.errors import WireError
-from balise_wire.places import number_token, uid_card_token
-from balise_wire.sun_check import read_question
+from balise_wire.places import Table, number_token, sign_table, uid_card_token
+from balise_wire.sun_check import digest_of, read_question
 from gateway.badges.federation.places import HOME, HOST, KEYS, NOW_S, PARIS, THIRD, Cards, cache
-from gateway.badges.places import PlaceAt, places
+from gateway.badges.places import FEDERATION, PlaceAt, places
 from gateway.support import until
 
 HERE, THERE = "coroutine.example", "mappemonde.example"
@@ -230,3 +232,73 @@ def test_no_text_that_a_place_signs_can_be_read_as_one_of_its_messages() -> None
         read_question(forged, keys)
     with pytest.raises(WireError):
         verify_envelope(forged, keys)
+
+
+# --- What another place says is quoted nowhere ------------------------------------------------------------------------
+
+
+def test_a_home_that_repeats_the_cards_number_does_not_have_it_in_our_log_and_status(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene() -> None:
+        async with places(tmp_path, HERE, THERE) as made:
+            here = made[HERE]
+            await waiting_sun(here)
+            number = card.make_number(b"zoe~~~")
+            for body in (f"card {number} is unknown", f'{{"error": "card {number}"}}', f'{{"error": ["{number}"]}}'):
+                here.roads.ends[THERE] = Server(400, {}, body.encode())
+                await here.office.works.sun_asker.once()
+                assert THERE in here.office.works.sun_asker.away
+                await here.office.works.rounds.once()
+                assert here.gateway is not None
+                assert number not in str(here.gateway.status())
+            assert number not in caplog.text
+            here.roads.ends[THERE] = Server(403, {}, b'{"error": "foreign host", "detail": "' + number.encode() + b'"}')
+            await here.office.works.sun_asker.once()
+            assert "foreign host" in here.office.works.sun_asker.away[THERE]
+
+    with caplog.at_level("INFO"):
+        asyncio.run(scene())
+    assert "did not answer well" in caplog.text
+
+
+@pytest.mark.parametrize("reason", ["card 14D2PF2DBV", "14d2pf2dbv", "signature\u2028"])
+def test_a_reason_that_is_none_of_ours_is_told_as_another(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, reason: str
+) -> None:
+    from gateway.badges.federation.test_sun_service import CHIP, Scene, message
+
+    scene = Scene(tmp_path)
+    tap = scene.tapped(message(5))
+    (asked, _), *_ = scene.book.sun_waiting()
+    with caplog.at_level("INFO"):
+        question = b"question"
+        answer = [37, HOME, HOST, digest_of(question), [[tap, None, reason.strip("\u2028")]]]
+        home = scene.table.table.by_id[HOME]  # type: ignore[union-attr]
+        scene.asker._take(home, question, CHIP.signer.sign(cbor.encode(answer)), {tap: asked})
+    assert reason not in caplog.text
+    scene.close()
+
+
+@pytest.mark.parametrize("url", ["http://mappemonde.example/badge", "http://[::1", "ftp://mappemonde.example", "//x"])
+def test_a_question_with_a_cards_number_goes_no_way_that_others_can_read(tmp_path: Path, url: str) -> None:
+    assert not is_secret_way(url)
+
+    async def scene() -> None:
+        async with places(tmp_path, HERE, THERE) as made:
+            here = made[HERE]
+            await waiting_sun(here)
+            table = here.office.records.cache.table
+            assert table is not None
+            moved = [replace(place, visits=url) if place.id == THERE else place for place in table.places]
+            newer = Table(table.number + 1, table.utc_s, tuple(moved))
+            here.office.records.cache.take(sign_table(FEDERATION, newer))
+            await here.office.works.sun_asker.once()
+            assert "not https" in here.office.works.sun_asker.away[THERE]
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("url", ["https://x.example/badge", "http://127.0.0.1:8080/badge", "http://localhost/badge"])
+def test_tls_and_this_computer_itself_are_safe_ways(url: str) -> None:
+    assert is_secret_way(url)

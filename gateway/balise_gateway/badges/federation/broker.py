@@ -126,8 +126,8 @@ def app(file: TableFile) -> "Starlette":
             return HTMLResponse(_nowhere(request), 404, HEADERS)
         return HTMLResponse(_choice(host, found, _english(request)), headers=HEADERS)
 
-    async def no_table(_request: Request, error: Exception) -> Response:
-        return Response("no table of places here: " + str(error), 503, HEADERS, "text/plain")
+    async def no_table(_request: Request, _error: Exception) -> Response:
+        return Response("no table of places here; please come again later", 503, HEADERS, "text/plain")
 
     routes = [Route("/v1/table", table), Route("/p/{host}", poster), Route("/{prefix}", to_home)]
     return Starlette(routes=routes, exception_handlers={PaperError: no_table})
@@ -141,7 +141,12 @@ def login_at(login: str, host: str) -> str:
 
 
 def _is_web(address: str) -> bool:
-    return address.startswith(("https://", "http://"))
+    """Whether a browser can be led there; one wrong address in the table must not take the page from all others."""
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("https", "http") and bool(parts.hostname)
+    except ValueError:
+        return False
 
 
 def _choice(host: Place, table: Table, english: bool) -> str:

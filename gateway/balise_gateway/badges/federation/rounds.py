@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from balise_gateway.badges.federation.guests import Guests
 from balise_gateway.badges.federation.lists import CardLists
+from balise_gateway.badges.federation.strangers import reason_of
 from balise_gateway.badges.federation.table_cache import TableCache
 from balise_gateway.badges.settings import BadgeSettings
 from balise_gateway.badges.turns import in_turns
@@ -42,7 +43,7 @@ class Rounds:
     ) -> None:
         self._settings, self._table, self._lists, self._now_utc_s = settings, table, lists, now_utc_s
         self._on_news = on_news
-        self._http = Http(transport, TIMEOUT_S, "asking other places")
+        self._http = Http(transport, TIMEOUT_S, "asking other places", quote=reason_of)
         self.away: dict[str, str] = {}  # who did not answer, or not well, and what was said
 
     async def run(self, every_s: float) -> None:

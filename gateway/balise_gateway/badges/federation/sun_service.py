@@ -17,6 +17,7 @@ from balise_gateway.badges.federation import counters
 from balise_gateway.badges.federation.bodies import Bodies, BodyRefused, address_of
 from balise_gateway.badges.federation.pace import Pace
 from balise_gateway.badges.federation.paths import COSE, refused
+from balise_gateway.badges.federation.strangers import is_secret_way, reason_of
 from balise_gateway.badges.turns import Steps, at_once, in_turns
 from balise_gateway.delivery.http_hub import Http
 from balise_gateway.errors import BadgeError, HubError, JournalError, MissingExtra, PaperError
@@ -48,6 +49,7 @@ FILE_NAME = "sun.db"
 PATH = "/v1/sun"  # below /badge
 GRADE = 2
 UNSURE = "unsure"  # the home cannot say: the tap keeps the grade that it had, and is no replay
+_REASONS = ("signature", "replay", "revoked", UNSURE)
 MAX_BODY_BYTES = 64 << 10
 TIMEOUT_S = 30.0
 KEEP_S = 90 * 86_400
@@ -131,7 +133,7 @@ class SunAsker:
         self, place: str, signer: Signer, table: TableNow, book: Book, upgrade: Callable[[Tap, int], None], http: Any
     ) -> None:
         self._place, self._signer, self._table, self._book = place, signer, table, book
-        self._upgrade, self._http = upgrade, Http(http, TIMEOUT_S, "asking other places")
+        self._upgrade, self._http = upgrade, Http(http, TIMEOUT_S, "asking other places", quote=reason_of)
         self.away: dict[str, str] = {}  # homes that did not answer, or not well, and what was said
 
     async def once(self) -> None:
@@ -168,6 +170,8 @@ class SunAsker:
         if place is None or not place.visits:
             raise PaperError("unknown place", f"the table has no address of {home} to ask")
         question = sign_question(self._signer, SunQuestion(home, self._place, tuple(message for _, message in found)))
+        if not is_secret_way(place.visits):
+            raise PaperError("not https", f"the table has {home} at an address that anybody on the way can read")
         url, headers = place.visits.rstrip("/") + PATH, {"Content-Type": COSE}
         answer = await self._http.ask("POST", url, headers, question)
         self._take(place, question, answer.body, {tap.tap: tap for tap, _ in found})
@@ -186,7 +190,8 @@ class SunAsker:
             if outcome.grade is not None:
                 self._upgrade(tap, outcome.grade)
             else:
-                event("card's message refused", tap=tap.tap, reason=outcome.reason)
+                reason = outcome.reason if outcome.reason in _REASONS else "other"  # what it says may name a card
+                event("card's message refused", tap=tap.tap, reason=reason)
             held = tap.grade if outcome.reason == UNSURE else outcome.grade
             self._book.sun_answered(tap.tap, held)
 

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from balise_gateway.badges.federation import typed_page
 from balise_gateway.badges.federation.bodies import address_of, form_of
@@ -185,7 +185,7 @@ def _is_own(request: "Request") -> bool:
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"
-    return urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host", "") != ""
+    return request.headers.get("origin", "").partition("://")[2] == request.headers.get("host", "") != ""
 
 
 def _is_english(fields: Fields) -> bool:

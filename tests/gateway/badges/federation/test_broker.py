@@ -82,6 +82,21 @@ def test_names_in_the_table_are_text_and_not_code(tmp_path: Path) -> None:
     assert "<title>Vous êtes à &lt;script&gt;" in text
 
 
+@pytest.mark.parametrize("login", ["https://[", "https://", "https://[::1/login", "HTTPS:login"])
+def test_one_address_that_is_none_takes_the_page_from_nobody_else(tmp_path: Path, login: str) -> None:
+    (tmp_path / "t").write_bytes(signed(1, [place(HOME, login=LOGIN), place(HOST, login=login)]))
+    answer = get(TableFile(tmp_path / "t"), f"/p/{HOST}")
+    assert answer.status_code == 200
+    assert "federated_login" in answer.text
+    assert get(TableFile(tmp_path / "t"), "/host").status_code == 404
+
+
+def test_without_a_table_nobody_is_told_where_it_should_lie(tmp_path: Path) -> None:
+    answer = get(TableFile(tmp_path / "secret place" / "t"), "/home")
+    assert answer.status_code == 503
+    assert "secret place" not in answer.text
+
+
 def test_the_table_is_handed_on_as_it_was_signed(file: Path) -> None:
     answer = get(TableFile(file), "/v1/table")
     assert answer.content == file.read_bytes()

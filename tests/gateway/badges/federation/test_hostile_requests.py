@@ -272,3 +272,11 @@ def test_who_asks_for_lists_all_the_time_is_told_to_wait(tmp_path: Path) -> None
     assert answers[-1].headers["Retry-After"] == "1"
     desk.seconds += 1
     assert [answer.status_code for answer in asyncio.run(asked(1))] == [200]
+
+
+@pytest.mark.parametrize("origin", ["null", "http://[::1", "http://", "https://host.example.evil", "", "host.example"])
+def test_a_page_of_anywhere_else_does_nothing_whatever_it_calls_itself(tmp_path: Path, origin: str) -> None:
+    desk = Desk(tmp_path)
+    desk.enter()
+    assert desk.post("enter", {"Origin": origin}, name="Zoe").status_code == 403
+    assert desk.place.subscribers() == []
