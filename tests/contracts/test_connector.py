@@ -108,6 +108,8 @@ def test_a_constructor_only_builds(there: End, kind: str) -> None:
     assert told["state"] != "up"
     assert told["where"]
     assert there.requests == 0
+    there.answer = next(iter(there.answers))
+    assert there.connector().status()["state"] == told["state"], "it must not look where nobody answers"
 
 
 BARE = """

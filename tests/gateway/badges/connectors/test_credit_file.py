@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balise_gateway.badges.connectors import Balance, credit_file
+from balise_gateway.badges.connectors import Balance, Tapped, Usage, credit_file
 from balise_gateway.badges.connectors.credit_file import Connector, Settings
 from balise_gateway.errors import ConnectorError
 
@@ -44,6 +44,29 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     assert asyncio.run(connector.balance("zoe")) == Balance(3, NOON_S)
     (tmp_path / "credit.csv").write_text("member;half_days;as_of\nzoe;12;2026-03-01\n", encoding="utf-8")
     assert asyncio.run(connector.balance("zoe")) == Balance(12, NOON_S)
+
+
+def test_whoever_is_taken_out_of_the_table_has_no_balance_any_more(tmp_path: Path) -> None:
+    connector = table(tmp_path, "member;half_days;as_of\nzoe;3;2026-03-01\nmax;2;2026-03-01\n")
+    assert asyncio.run(connector.balance("max")) == Balance(2, NOON_S)
+    (tmp_path / "credit.csv").write_text("member;half_days;as_of\nzoe;3;2026-03-01\n", encoding="utf-8")
+    assert asyncio.run(connector.balance("max")) is None
+
+
+def test_nothing_is_written_into_the_table(tmp_path: Path) -> None:
+    text = "member;half_days;as_of\nzoe;3;2026-03-01\n"
+    connector = table(tmp_path, text)
+    (tmp_path / "credit.csv").chmod(0o400)
+
+    async def scene() -> None:
+        await connector.balance("zoe")
+        assert await connector.record([Usage("k", "zoe", "", "here.example", "2026-03-01", 1)]) != {}
+        await connector.tapped(Tapped("t", NOON_S, "door", "accepted", "in"))
+        await connector.close()
+
+    asyncio.run(scene())
+    assert (tmp_path / "credit.csv").read_text(encoding="utf-8") == text
+    assert [path.name for path in tmp_path.iterdir()] == ["credit.csv"]
 
 
 def test_a_table_that_was_away_is_up_again_with_the_same_bytes(tmp_path: Path) -> None:
