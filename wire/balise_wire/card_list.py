@@ -24,6 +24,8 @@ _TAG_ENCRYPT0 = 16  # RFC 9052 section 5.2
 _A256GCM, _ALG, _IV = 3, 1, 5  # RFC 9053 section 4.1, RFC 9052 section 3.1
 _IV_BYTES = 12
 _MAX_CREDIT = 1 << 31
+MAX_PARTS = 150_000  # inside of one message, six for each card; a large list comes in several
+_MOST_PARTS_OUTSIDE, _LARGE_BYTES = 100, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def _bound(protected: bytes, name: list[object]) -> bytes:
 
 
 def _members(payload: bytes) -> list[object]:
+    cbor.end_of(payload, 0, _MOST_PARTS_OUTSIDE)  # before anything is proved: not a million things are made of it
     members = checks.array(cbor.decode(payload), "list")
     if len(members) != 7 or members[0] != _LIST:
         raise WireError("malformed", "a list is [35, home, host, number, base, utc_s, sealed]")
@@ -115,6 +118,8 @@ def _name(members: list[object]) -> tuple[str, str, int, int, int]:
 
 
 def _hidden(data: bytes) -> tuple[bytes, tuple[Entry, ...], dict[bytes, int]]:
+    if len(data) > _LARGE_BYTES:
+        cbor.end_of(data, 0, MAX_PARTS)
     scan_key, entries, revoked = checks.array(cbor.decode(data), "inside of a list", 3)
     gone: dict[bytes, int] = {}
     for pair in checks.array(revoked, "revoked cards"):

@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import hashlib
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from balise_gateway.badges.billing.days import Calendar
 from balise_gateway.badges.billing.visits import Tap
 from balise_gateway.badges.federation import lists as lists_module
+from balise_gateway.badges.federation.exchange import Exchange
 from balise_gateway.badges.federation.home_lists import Card, HomeLists
 from balise_gateway.badges.federation.lists import CardLists
 from balise_gateway.badges.federation.strangers import is_secret_way
@@ -23,12 +26,13 @@ from balise_gateway.badges.register import Member, Register
 from balise_gateway.delivery.http_hub import Answer, retry_after_s
 from balise_gateway.errors import BadgeError, HubAway, PaperError
 from balise_wire import card, cbor, cose
-from balise_wire.card_list import CardList, Entry, peek_list, seal_list
-from balise_wire.envelope import verify_envelope
+from balise_wire.card_list import CardList, Entry, _bound, peek_list, seal_list
+from balise_wire.envelope import sign_envelope, verify_envelope
 from balise_wire.errors import WireError
-from balise_wire.places import Table, number_token, sign_table, uid_card_token
+from balise_wire.places import Table, derive, number_token, sign_table, uid_card_token
 from balise_wire.sun_check import digest_of, read_question
-from gateway.badges.federation.places import HOME, HOST, KEYS, NOW_S, PARIS, THIRD, Cards, cache
+from balise_wire.visits import VisitRecord
+from gateway.badges.federation.places import GATEWAYS, HOME, HOST, KEYS, NOW_S, PARIS, THIRD, Cards, cache
 from gateway.badges.places import FEDERATION, PlaceAt, places
 from gateway.support import until
 
@@ -40,15 +44,25 @@ def hostile_list(entry: list[object], *, utc_s: int = NOW_S, number: int = 1_000
     """A list as a tampered gateway would make it: nothing is checked but that it can be opened."""
     good = CardList(HOME, HOST, number, 0, utc_s, bytes(32), (), {})
     pair_key = KEYS[HOME].pair_key(HOME, HOST, KEYS[HOST].box_public)
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    from balise_wire.card_list import _bound
-    from balise_wire.places import derive
-
     hidden = cbor.encode([bytes(32), [entry], []])
     iv, protected = bytes(12), cbor.encode({1: 3})
     sealed = AESGCM(derive(pair_key, b"balise list")).encrypt(iv, hidden, _bound(protected, good.name))
     return KEYS[HOME].signer.sign(cbor.encode([35, *good.name, cbor.Tag(16, [protected, {5: iv}, sealed])]))
+
+
+def hostile_hidden(hidden: bytes) -> bytes:
+    """A list with anything inside its seal."""
+    good = CardList(HOME, HOST, 1_000, 0, NOW_S, bytes(32), (), {})
+    pair_key = KEYS[HOME].pair_key(HOME, HOST, KEYS[HOST].box_public)
+    iv, protected = bytes(12), cbor.encode({1: 3})
+    sealed = AESGCM(derive(pair_key, b"balise list")).encrypt(iv, hidden, _bound(protected, good.name))
+    return KEYS[HOME].signer.sign(cbor.encode([35, *good.name, cbor.Tag(16, [protected, {5: iv}, sealed])]))
+
+
+def sun_service_scene(folder: Path) -> Any:
+    from gateway.badges.federation.test_sun_service import Scene
+
+    return Scene(folder)
 
 
 def host(folder: Path) -> CardLists:
@@ -302,3 +316,38 @@ def test_a_question_with_a_cards_number_goes_no_way_that_others_can_read(tmp_pat
 @pytest.mark.parametrize("url", ["https://x.example/badge", "http://127.0.0.1:8080/badge", "http://localhost/badge"])
 def test_tls_and_this_computer_itself_are_safe_ways(url: str) -> None:
     assert is_secret_way(url)
+
+
+def test_messages_of_a_million_parts_are_refused_before_a_million_things_are_made_of_them(tmp_path: Path) -> None:
+    million = b"\x9a" + (1_000_000).to_bytes(4, "big") + b"\x80" * 1_000_000
+    outside = KEYS[HOME].signer.sign(b"\x87" + million)
+    for message in (outside, hostile_hidden(million[:900_000])):
+        tracemalloc.start()
+        with pytest.raises(PaperError):
+            host(tmp_path).take(message, NOW_S)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak_bytes < 12 << 20
+    exchange = Exchange(tmp_path, lambda: cache(tmp_path).table)
+    inside = GATEWAYS[HOST].sign(b"\x83\x01\x01" + b"\x9a" + (900_000).to_bytes(4, "big") + b"\x80" * 900_000)
+    tracemalloc.start()
+    (refused,) = exchange.take(inside, NOW_S).refused
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert refused["reason"] == "too large"
+    assert peak_bytes < 12 << 20
+
+
+def test_the_largest_envelope_that_our_own_gateway_signs_is_taken(tmp_path: Path) -> None:
+    visits = [VisitRecord(HOST, HOME, bytes(16), NOW_S, 2, 0, tap, "metropole", "card").item() for tap in range(4_096)]
+    exchange = Exchange(tmp_path, lambda: cache(tmp_path).table)
+    signed = sign_envelope(GATEWAYS[HOST], 1, 1, [item.pack() for item in visits])
+    assert exchange.take(signed, NOW_S).refused == []
+
+
+def test_an_endless_answer_about_cards_is_not_read(tmp_path: Path) -> None:
+    scene = sun_service_scene(tmp_path)
+    home = scene.table.table.by_id[HOME]
+    with pytest.raises(PaperError, match="too large"):
+        scene.asker._take(home, b"question", bytes(70_000), {})
+    scene.close()

@@ -16,6 +16,8 @@ from balise_gateway.badges.database import leave_no_trace, open_database, transa
 from balise_gateway.badges.turns import Steps, at_once
 from balise_gateway.errors import PaperError
 from balise_gateway.log import event
+from balise_wire import cbor
+from balise_wire.cose import peek1
 from balise_wire.envelope import Envelope, split_sequence, verify_envelope
 from balise_wire.errors import WireError
 from balise_wire.items import Visit, VisitMapping
@@ -43,6 +45,7 @@ _FORGOTTEN = "forgotten"
 # One place that is broken, or turned bad, must not fill the disk, nor hold up cards at the door.
 MAX_ENVELOPES = 1_000  # in one request, as our uplinks send
 AT_ONCE = 100  # written in one step: a card at the door waits that long
+LARGE_BYTES, MAX_PARTS = 1 << 16, 150_000  # of one envelope: what our own closers write has fewer
 MAX_CONFLICTS, MAX_CONFLICT_BYTES = 100, 4 << 20  # kept apart, of one key: enough to show to anyone
 MAX_RANGES, MAX_LOOK = 1_000, 10_000  # of what is held beyond a gap: told in an answer, and looked at for it
 MAX_NEW_A_DAY = 50_000  # envelopes of one key, of which the hashes stay for ever
@@ -105,6 +108,8 @@ class Exchange:
             if index >= MAX_ENVELOPES:
                 raise PaperError("too large", f"more than {MAX_ENVELOPES} envelopes in one request")
             try:
+                if len(cose) > LARGE_BYTES:  # it is opened in one step, and a card at the door waits
+                    cbor.end_of(peek1(cose)[1], 0, MAX_PARTS)
                 envelope = verify_envelope(cose, keys)
                 good.append(_Good(index, envelope, cose, self._checked(envelope, now_utc_s)))
             except (WireError, PaperError) as error:

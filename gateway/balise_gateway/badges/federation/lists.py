@@ -24,7 +24,7 @@ from balise_wire.visits import place_of
 FILE_NAME = "lists.db"
 DAY_S, YEAR_S = 86_400, 31_557_600
 _EPOCH_YEAR = 1970
-MAX_CARDS = 200_000  # of one home: by number and by UID, in two years; 50,000 people
+MAX_CARDS = 100_000  # of one home: by number and by UID, in two years; 25,000 people
 _STEPS = (
     """
     CREATE TABLE list (
@@ -117,6 +117,9 @@ class CardLists:
                 home, host, *_ = peek_list(message)
                 opened.append(self._opened(message, home, host, now_utc_s))
                 yield
+            told = sum(len(cards.entries) + len(cards.revoked) for cards in opened)
+            if told > MAX_CARDS:  # they are written in one step, and a card at the door waits
+                raise PaperError("too large", f"{told} entries at a time: at most {MAX_CARDS}")
             with transaction(self._db):
                 for cards in opened:
                     home = cards.home

@@ -177,6 +177,8 @@ class SunAsker:
         self._take(place, question, answer.body, {tap.tap: tap for tap, _ in found})
 
     def _take(self, home: Place, question: bytes, data: bytes, asked: dict[int, Tap]) -> None:
+        if len(data) > MAX_BODY_BYTES:
+            raise PaperError("too large", f"{home.id} answered {len(data)} bytes; at most {MAX_BODY_BYTES}")
         try:
             told = read_sun_answer(data, {kid_of(key): key for key in home.sign})
         except WireError as error:
