@@ -1,7 +1,7 @@
 """Billing lines: a month drawn up again replaces itself, and after ten years they go."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,16 @@ def test_a_month_that_is_drawn_up_again_replaces_itself_and_no_other(lines: Line
         ("2026-11-02", "00", ""),
     ]
     assert lines.all()[1].flags == ("no_exit", "unverified")
+
+
+def test_a_month_whose_visits_are_being_forgotten_keeps_the_lines_that_it_has(lines: Lines) -> None:
+    first = int(datetime(2026, 11, 1, 12, tzinfo=UTC).timestamp())
+    keep(lines, visit(first), visit(first + DAY, 2))
+    keep(lines, visit(first + DAY, 2), today=date(2027, 1, 29))  # 89 days after the first: all of it is still there
+    assert [line.day for line in lines.all()] == ["2026-11-02"]
+    keep(lines, visit(first), visit(first + DAY, 2), today=date(2027, 1, 29))
+    keep(lines, visit(first + DAY, 2), today=date(2027, 1, 30))
+    assert [line.day for line in lines.all()] == ["2026-11-01", "2026-11-02"]
 
 
 def test_home_members_at_home_are_not_kept(lines: Lines) -> None:

@@ -73,6 +73,22 @@ def test_pauses_are_not_counted() -> None:
     assert (session.half_days, session.arrive_utc, session.leave_utc) == (1, NINE, NINE + 6 * HOUR)
 
 
+def test_a_repeat_over_the_start_of_a_day_belongs_to_the_day_of_the_tap_that_it_repeats() -> None:
+    four = int(datetime(2026, 11, 3, 4, tzinfo=PARIS).timestamp())
+    (session,) = counted(visit(four - 30, 1, u=0), visit(four + 30, 2, u=0))
+    assert (session.day, session.arrive_utc, len(session.items)) == (date(2026, 11, 2), four - 30, 2)
+
+
+def test_a_day_of_more_taps_in_doubt_than_can_be_gone_through_is_called_uncertain() -> None:
+    """Every one may be the one before it again: beyond 256 ways nobody goes on counting."""
+    many = [visit(NINE + 130 * number, number, u=600) for number in range(40)]
+    (session,) = counted(*many)
+    assert "uncertain" in session.flags
+    few = [visit(NINE + 2 * HOUR * number, number) for number in range(4)]
+    (session,) = counted(*few)
+    assert "uncertain" not in session.flags
+
+
 def test_a_tap_closer_than_the_debounce_to_the_last_one_kept_is_the_same_tap() -> None:
     for gap, flags in ((119, {"no_exit"}), (120, set())):
         (session,) = counted(visit(NINE, 1, u=0), visit(NINE + gap, 2, u=0))

@@ -214,3 +214,22 @@ def test_any_order_any_cut_and_any_repetition_give_the_same_bill(order: list[int
     envelopes = [sealed(*(ITEMS[i] for i in part), seq=number) for number, part in enumerate(parts, start=1)]
     inputs = found_in(*envelopes, *envelopes[:twice])
     assert settle(inputs, agreed(), UNSIGNED).document == settle(found_in(sealed(*ITEMS)), agreed(), UNSIGNED).document
+
+
+def test_of_two_anchors_that_leave_the_same_doubt_the_later_one_dates_a_visit() -> None:
+    early, late = Anchor(7, 0, T * 1_000, "ntp", 1_000), Anchor(7, 100_000_000, (T + 100_007) * 1_000, "ntp", 1_000)
+    inputs = found_in(sealed(early, late, visit((7, 50_000)).item()))  # half-way between the two
+    (tap,) = inputs.taps()[0]
+    assert (tap.t, len(tap.also)) == (T + 50_007, 1)
+
+
+def test_what_says_whose_a_visit_is_stands_in_the_digest_of_what_was_used() -> None:
+    """Two places that have the same visits, and one a mapping that the other lacks, see that by the digest."""
+    records = [visit(T, 1, who=PROVISIONAL).item(), visit(T + 3600, 2).item()]
+    mapping = MappingRecord(HOST, HOME, PROVISIONAL, WHO).item()
+    with_it, without = found_in(sealed(*records, mapping)), found_in(sealed(*records))
+    digests = {settle(one, agreed(), UNSIGNED).document["inputs_sha256"] for one in (with_it, without)}
+    assert len(digests) == 2
+    (tap, _) = sorted(with_it.taps()[0], key=lambda tap: tap.t)
+    assert tap.who == WHO
+    assert len(tap.also) == 1

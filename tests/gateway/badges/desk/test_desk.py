@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from balise_gateway.badges.desk.finding import Bearer
+from balise_gateway.badges.register import Member
 from balise_gateway.badges.seen import Seen
 from balise_gateway.clock import UNKNOWN_MS
 from balise_gateway.journal import tables
@@ -53,6 +54,64 @@ def test_whoever_nobody_knows_is_unknown_and_counted(tmp_path: Path) -> None:
         assert here.show(uid=bytes.fromhex("deadbeef")).state == "unknown"
         assert here.office.take(Seen("card", "door")).showing.reason == "unreadable"
         assert here.office.records.book.counts() == {"unknown: not listed": 3, "unknown: unreadable": 1}
+
+    played(tmp_path, scene)
+
+
+def test_a_number_that_anybody_could_print_is_not_taken_where_the_list_is_new(tmp_path: Path) -> None:
+    async def scene(made: dict[str, PlaceAt]) -> None:
+        await exchange_lists(made)
+        shown = made[HERE].show(card.make_number(b"nobody"), home=THERE)
+        assert (shown.state, shown.reason) == ("unknown", "not listed")
+
+    played(tmp_path, scene)
+
+
+def test_a_card_whose_last_day_is_over_has_expired_and_was_not_revoked(tmp_path: Path) -> None:
+    async def scene(made: dict[str, PlaceAt]) -> None:
+        here = made[HERE]
+        register, today = here.office.records.register, here.clock.utc_ms() // 86_400_000
+        number = card.make_number(b"anne~~")
+        register.put_member(Member("anne"))
+        register.issue(number, "anne", today, grade=0, last_day=today)
+        assert here.show(number).state == "accepted"
+        here.clock.now_ms += 86_400_000
+        assert here.show(number).reason == "expired"
+        register.revoke(number, "lost", today)
+        assert here.show(number).reason == "revoked"
+
+    played(tmp_path, scene)
+
+
+def test_a_clock_that_was_set_back_does_not_pair_with_taps_that_are_still_to_come(tmp_path: Path) -> None:
+    async def scene(made: dict[str, PlaceAt]) -> None:
+        here = made[HERE]
+        number = here.member("anne")
+        here.show(number)
+        here.clock.now_ms += 3_600_000
+        assert here.show(number).direction == "out"
+        here.clock.now_ms -= 2 * 3_600_000
+        assert here.show(number).direction == "in"
+
+    played(tmp_path, scene)
+
+
+def test_a_guest_of_a_year_that_the_list_does_not_have_is_named_by_the_next_list(tmp_path: Path) -> None:
+    async def scene(made: dict[str, PlaceAt]) -> None:
+        here, there = made[HERE], made[THERE]
+        number = there.member("bea")
+        await exchange_lists(made)
+        here.clock.now_ms += 420 * 86_400_000  # this December's list has this year and the next, and then it is 2020
+        assert here.show(number, home=THERE).state == "desk"
+        here.office.works.sayer.say()
+        (waiting,) = here.office.records.book.provisional()
+        assert waiting.year == 2020
+        assert here.office.works.sayer.resolve(here.office.records.lists) == 0
+        await exchange_lists(made)
+        here.office.works.sayer.resolve(here.office.records.lists)
+        assert here.office.records.book.provisional() == []
+        (tap,) = here.office.records.book.visits_since(0)
+        assert tap.who == there.keys.who("bea", HERE, 2020)
 
     played(tmp_path, scene)
 

@@ -40,7 +40,8 @@ def test_credit_that_nobody_knows_is_no_reason_to_warn() -> None:
     ("bearer", "utc_s", "reason"),
     [
         (Bearer("a.example", bytes(16), list_utc_s=NOW_S - 8 * DAY_S), NOW_S, "stale list"),
-        (Bearer("a.example", bytes(16), list_utc_s=NOW_S - 6 * DAY_S), NOW_S, ""),
+        (Bearer("a.example", bytes(16), list_utc_s=NOW_S - 7 * DAY_S - 1), NOW_S, "stale list"),
+        (Bearer("a.example", bytes(16), list_utc_s=NOW_S - 7 * DAY_S), NOW_S, ""),
         (Bearer("a.example", bytes(16), token=bytes(8)), NOW_S, "no list"),
         (Bearer("a.example", bytes(16), list_utc_s=NOW_S), None, "no clock"),
     ],

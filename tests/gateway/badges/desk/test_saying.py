@@ -96,6 +96,54 @@ def test_a_clock_that_becomes_known_dates_the_taps_of_this_start(door: Door) -> 
     assert 1 <= visit.u <= 3
 
 
+def test_the_longer_the_clock_was_not_known_the_less_exact_is_the_time(door: Door) -> None:
+    """A clock that runs freely may be off by 100 ppm: 86.4 s in ten days."""
+    door.clock.unsure_ms = UNKNOWN_MS
+    door.tap()
+    door.clock.now_ms += 10 * 86_400_000
+    door.clock.unsure_ms = 20
+    door.sayer.say()
+    (visit,) = door.visits()
+    assert 87 <= visit.u <= 90
+
+
+def test_a_time_that_became_known_is_in_the_book_before_it_is_said(door: Door) -> None:
+    """Else a clock that is set anew in between would have the same tap said at two times."""
+    door.clock.unsure_ms = UNKNOWN_MS
+    door.tap()
+    door.clock.unsure_ms = 20
+    door.journal.db.execute("PRAGMA query_only = ON")
+    with pytest.raises(JournalError):
+        door.sayer.say()
+    (tap,) = door.book.unsaid()
+    assert tap.utc_s == T0_S
+
+
+def test_a_start_is_bracketed_by_the_last_time_before_it_and_the_first_after_it(tmp_path: Path) -> None:
+    book = Book(tmp_path)
+    for times_s in ((1_000, 10_000), (20_000, 30_000), (), (50_000, 60_000), (70_000,)):
+        book.start = 0
+        book.open()
+        for utc_s in times_s:
+            book.note_utc(utc_s)
+        book.close()
+    book.open()
+    assert book.bracket(3) == (30_000, 50_000)
+    assert book.bracket(1) is None
+    book.close()
+
+
+def test_a_tap_whose_time_never_became_known_goes_with_the_later_ones(door: Door) -> None:
+    door.clock.unsure_ms = UNKNOWN_MS
+    door.tap()
+    door.clock.unsure_ms = 20
+    door.tap()
+    door.clock.unsure_ms = UNKNOWN_MS
+    door.tap()
+    assert door.book.forget(T0_S + 1) == 2
+    assert [tap.tap for tap in door.book.unsaid()] == [3]
+
+
 def test_taps_of_a_start_without_any_clock_are_told_with_their_ticks_and_a_bracket(tmp_path: Path) -> None:
     clock = FakeClock()
     first = Door(tmp_path, clock)
@@ -135,8 +183,9 @@ def test_the_bracket_is_told_once_the_clock_is_known_again(tmp_path: Path) -> No
     anchor = next(item for item in items if isinstance(item, Anchor))
     assert anchor.boot == DOMAIN_OF_BOOK + 2
     assert anchor.source == "between"
-    truth_ms = START_UTC_MS + 3_600_000
-    assert abs(anchor.utc_ms - truth_ms) <= anchor.uncertainty_ms
+    known_before_ms, known_after_ms = START_UTC_MS, START_UTC_MS + 7_200_000
+    assert anchor.utc_ms - anchor.uncertainty_ms == known_before_ms
+    assert anchor.utc_ms + anchor.uncertainty_ms == known_after_ms
 
 
 def test_what_the_journal_does_not_take_stays_in_the_book(door: Door) -> None:
