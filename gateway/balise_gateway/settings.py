@@ -10,6 +10,7 @@ import dataclasses
 import datetime
 import difflib
 import math
+import string
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -168,7 +169,8 @@ def _convert_hex(value: object, size_bytes: int, where: str) -> bytes:
     try:
         data = bytes.fromhex(value)
     except ValueError as error:
-        raise ConfigError(f"{wanted}; there are other characters in it") from error
+        wrong = f", not {len(value)}" if all(letter in string.hexdigits for letter in value) else ""
+        raise ConfigError(f"{wanted}{wrong or '; there are other characters in it'}") from error
     if len(data) != size_bytes:
         raise ConfigError(f"{wanted}, not {2 * len(data)}")
     return data
@@ -177,10 +179,14 @@ def _convert_hex(value: object, size_bytes: int, where: str) -> bytes:
 def _limits(said: Key) -> str:
     parts = []
     if said.least > -math.inf:
-        parts.append(f"at least {said.least:g}")
+        parts.append(f"at least {_number(said.least)}")
     if said.most < math.inf:
-        parts.append(f"at most {said.most:g}")
+        parts.append(f"at most {_number(said.most)}")
     return " and ".join(parts) or "a finite number"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else f"{value:g}"
 
 
 def _plain(wanted: Any) -> type:

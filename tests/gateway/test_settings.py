@@ -61,6 +61,7 @@ CASES = {
     "a missing kind": ('kind = "mqtt_listener"', "", ["ingest 1", "kind", "mqtt_broker, mqtt_listener"]),
     "a form that does not exist": ("batch_s = 0.1", 'form = "json"', ["hub 1: form", "rice, array"]),
     "a short key": (f'key = "{KEY.hex()}"', 'key = "abcd"', ["node 1: key", "32 hex digits", "not 4"]),
+    "a key that is too short and odd": (f'key = "{KEY.hex()}"', 'key = "abc"', ["node 1: key", "(16 bytes), not 3"]),
     "a key that is not hex": (f'key = "{KEY.hex()}"', f'key = "{"zz" * 16}"', ["node 1: key", "other characters"]),
     "a name that is no URN": (NAME, "air-01", ["node 1", "urn:dev:"]),
     "a url without a scheme": ("http://hub.example", "hub.example", ["hub 1: url", "https://"]),

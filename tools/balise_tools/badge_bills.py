@@ -37,6 +37,10 @@ from balise_tools.badge_federation import of_place
 from balise_tools.gateway_config import DEFAULT_CONFIG, ConfigFile
 
 BillFile = Annotated[Path, typer.Argument(metavar="BILL", help="The bill as JSON.")]
+_WRONG = {  # why a signature that lies there does not count
+    "signature": "what was signed is not this file, byte for byte; compare the SHA-256",
+    "unknown key": "signed by a key that nobody vouches for: give --table and --key, or -c",
+}
 _COUNTS = {
     "fr": "Demi-journées de {client} par mois et par lieu. Ni jours, ni personnes ; les petits nombres ne sont pas "
     "masqués : quand une seule personne a ce code, ce sont les siennes.",
@@ -179,4 +183,4 @@ def _show(found: Signatures) -> None:
         typer.echo(f"signed by {place}")
     for place in found.missing:
         why = found.wrong.get(place)
-        typer.echo(f"not signed by {place}" + (f": {why}" if why else ""))
+        typer.echo(f"not signed by {place}" + (f": {_WRONG.get(why, why)}" if why else ""))

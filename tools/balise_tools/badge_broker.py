@@ -9,6 +9,7 @@ import typer
 from balise_gateway.badges.federation import poster as posters
 from balise_gateway.badges.federation.broker import TableFile, app
 from balise_gateway.errors import BadgeError, MissingExtra, PaperError
+from balise_tools.badge_billing import public_key
 from balise_tools.badge_federation import fail
 from balise_tools.gateway_config import CONFIG_ERROR, FAILED
 
@@ -34,9 +35,9 @@ def broker(
     except ImportError:
         fail(str(MissingExtra("the broker", "uvicorn", "gateway")), CONFIG_ERROR)
     try:
-        file = TableFile(table, bytes.fromhex(key) if key else None)
+        file = TableFile(table, public_key(key) if key else None)
         found = file.look()
-    except (PaperError, ValueError) as error:
+    except PaperError as error:
         fail(str(error), FAILED)
     config = uvicorn.Config(
         app(file), log_config=None, access_log=False, lifespan="off", ws="none", server_header=False

@@ -7,7 +7,7 @@ import asyncio
 import datetime
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,8 +134,13 @@ def list_cards(
 ) -> None:
     """The cards of this home: number, member, grade, state."""
     with of_home(config) as home:
-        for card in home.register.cards(member_id):
-            typer.echo(json.dumps(_as_json(card), ensure_ascii=False) if as_json else _as_text(card))
+        cards = list(home.register.cards(member_id))
+        names = {each.id: each.name for each in home.register.members() if each.name}
+        for card in cards:
+            typer.echo(json.dumps(_as_json(card), ensure_ascii=False) if as_json else _as_text(card, names))
+        if not cards:
+            whose = f" of {member_id!r}" if member_id else ""
+            typer.echo(f"no cards{whose}; give one with: balise badge issue {member_id or 'MEMBER'}", err=True)
 
 
 def check_chip(
@@ -281,8 +286,9 @@ def _until(card: Card) -> str:
     return "" if card.last_day is None else f", until {_iso(card.last_day)}"
 
 
-def _as_text(card: Card) -> str:
-    return f"{wire.printed(card.number)}  grade {card.grade}  {card.state:8}  {card.member or '-'}{_until(card)}"
+def _as_text(card: Card, names: Mapping[str, str]) -> str:
+    name = f" ({names[card.member]})" if card.member is not None and card.member in names else ""
+    return f"{wire.printed(card.number)}  grade {card.grade}  {card.state:8}  {card.member or '-'}{name}{_until(card)}"
 
 
 def _as_json(card: Card) -> dict[str, object]:

@@ -9,7 +9,10 @@ import typer
 from balise_gateway.badges.cards import keys
 from balise_gateway.badges.federation import desk_keys
 from balise_gateway.badges.federation.guests import folder_of
+from balise_gateway.badges.federation.table_cache import TableCache
 from balise_gateway.badges.federation.table_toml import toml_of
+from balise_gateway.badges.settings import BadgeSettings
+from balise_gateway.config import Config
 from balise_gateway.errors import GatewayError
 from balise_gateway.keys import load_or_make as gateway_signer
 from balise_tools.badge_federation import fail, of_place
@@ -41,6 +44,8 @@ def add(
     data_dir = loaded.gateway.data_dir
     try:
         is_guest = place_of(place, "place") != badge.place
+        if is_guest and _has_gateway(loaded, badge, place):
+            fail(f"{place} has a gateway of its own, says the table: it types visits there", FAILED)
         token = desk_keys.give(data_dir, place, name or ("" if is_guest else badge.name))
         if is_guest:
             keys.load_or_make(folder_of(data_dir, place))
@@ -48,6 +53,14 @@ def add(
         fail(str(error), CONFIG_ERROR)
     typer.echo(f"{place} types visits at /badge/desk. Its token, which is not shown again:", err=True)
     typer.echo(token)
+
+
+def _has_gateway(loaded: Config, badge: BadgeSettings, place: str) -> bool:
+    """Whether the table says that another gateway signs visits there. Raises GatewayError."""
+    table = TableCache(loaded.gateway.data_dir, badge.table_key).load()
+    found = table.by_id.get(place) if table else None
+    ours = gateway_signer(loaded.gateway.data_dir).public_key
+    return found is not None and ours not in found.gateways
 
 
 @desk_app.command("list")

@@ -1,5 +1,6 @@
 """`balise badge table`, `place`, `lists`: what places tell each other. Leaves how to `badges/federation/`."""
 
+import string
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ table_app = typer.Typer(help="The signed table of places: made, brought, shown."
 place_app = typer.Typer(help="This place, as the others must know it.", no_args_is_help=True)
 lists_app = typer.Typer(help="Lists of cards between homes and hosts.", no_args_is_help=True)
 DAY_S, HOUR_S = 86_400, 3_600
+KEY_DIGITS = 64
 
 
 def add_to(app: typer.Typer) -> None:
@@ -89,10 +91,12 @@ def show_table(
     key: Annotated[str, typer.Option(help="The federation's public key, in hex.")],
 ) -> None:
     """Verifies a table and prints it as places.toml."""
+    if len(key) != KEY_DIGITS or not all(letter in string.hexdigits for letter in key):
+        fail(f"--key {key!r}: the public key of the federation is {KEY_DIGITS} hex digits", CONFIG_ERROR)
     try:
         table = read_table(_read(file), bytes.fromhex(key))
-    except (WireError, ValueError) as error:
-        fail(f"{file}: {error}", FAILED)
+    except WireError as error:
+        fail(f"{file}: {error}; is it what `balise badge table make` wrote?", FAILED)
     typer.echo(f"# number {table.number}, signed {_moment(table.utc_s)}\n")
     typer.echo("\n".join(map(toml_of, table.places)))
 

@@ -65,6 +65,6 @@ def erase_member(member_id: MemberId, config: ConfigFile = DEFAULT_CONFIG) -> No
             taps = rights.erase(member, badge.place, keys, register, books, year)
     except GatewayError as error:
         fail(str(error), FAILED)
-    typer.echo(f"{member_id} is erased, and {taps} taps here")
+    typer.echo(f"{member_id} is erased; taps erased here: {taps}")
     for what in rights.STAYS:
         typer.echo(f"stays: {what}")

@@ -17,6 +17,11 @@ def lines(badge: Mapping[str, Any] | None) -> Iterator[str]:
     yield f"badges of {badge['place']}: {badge['waiting']} visits to send{took}"
     for reader in badge["readers"]:
         yield f"  reader {reader['name']} ({reader['kind']}): {reader['state']}"
+    for output in badge["outputs"]:
+        yield f"  output {output['kind']}: {output['state']}"
+    for told in badge["connectors"]:
+        refused = sum(told.get("refused", {}).values())
+        yield f"  connector {told['name']}: {told['state']}; {told.get('waiting', 0)} waiting, {refused} refused"
     taps = ", ".join(f"{verdict} {count}" for verdict, count in badge["taps"].items())
     yield f"  taps: {taps or 'none'}"
     if badge["not_kept"]:

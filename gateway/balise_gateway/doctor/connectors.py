@@ -13,10 +13,13 @@ _GUIDE = Told(
     "voir « Other software of the place » dans gateway/BADGES.md",
     'see "Other software of the place" in gateway/BADGES.md',
 )
+_REFUSED = Told("lesquels et pourquoi : balise badge refused", "which, and why: balise badge refused --lang en")
 _AT_FIRST = "not asked yet"
 
 
 def look(patient: Patient) -> Iterator[Finding]:
+    if patient.config.badge is None:
+        return
     if not patient.config.connectors:
         yield well("aucun autre logiciel n'est raccordé", "no other program is connected")
     badge = (patient.status or {}).get("badge") or {}
@@ -42,8 +45,8 @@ def _files(settings: Any) -> Iterator[Finding]:
 def _says(label: str, told: dict[str, Any]) -> Iterator[Finding]:
     state, waiting = told.get("state", "up"), told.get("waiting", 0)
     if state not in ("up", _AT_FIRST):
-        advice = Told(f"{waiting} usages attendent, rien n'est perdu", f"{waiting} usages wait, nothing is lost")
-        yield ill(Told(f"{label} : {state}", f"{label}: {state}"), advice)
+        wait = Told(f"{waiting} usages attendent, rien n'est perdu", f"{waiting} usages wait, nothing is lost")
+        yield ill(Told(f"{label} : {state}", f"{label}: {state}"), wait if waiting else _GUIDE)
     for reason, number in told.get("refused", {}).items():
         what = Told(f"{label} : {number} usages refusés : {reason}", f"{label}: {number} usages refused: {reason}")
-        yield doubt(what, _GUIDE)
+        yield doubt(what, _REFUSED)

@@ -81,7 +81,7 @@ def test_erasing_takes_what_may_go_and_says_what_stays(tmp_path: Path) -> None:
     assert told(tmp_path, "member", "zacharie@here", "--end")[0] == 0
     code, text = told(tmp_path, "erase-member", "zacharie@here")
     assert code == 0, text
-    assert "and 1 taps here" in text
+    assert "taps erased here: 1" in text
     assert text.count("stays: ") == 3
     assert told(tmp_path, "export-member", "zacharie@here")[0] == 1
     for file in (tmp_path / HERE).glob("register.db*"):

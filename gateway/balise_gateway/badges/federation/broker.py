@@ -38,7 +38,7 @@ _SCRIPT = (
     "a.parentNode.className='mine';ul.insertBefore(a.parentNode,ul.firstChild)}})})()"
 )
 _WORDS = {
-    "title": ("Vous êtes à {}", "You are at {}"),
+    "title": ("Vous êtes ici : {}", "You are here: {}"),
     "ask": ("De quel lieu êtes-vous membre ?", "Which place are you a member of?"),
     "note": (
         "Votre choix reste dans votre navigateur. Cette page ne garde aucune trace de votre passage.",
@@ -86,9 +86,13 @@ class TableFile:
             if stamp != self._stamp:
                 self._stamp = stamp
                 self._take(self._path.read_bytes())
-        except (OSError, WireError) as error:
+        except OSError as error:
             if self.table is None:
-                raise PaperError("none", f"{self._path}: {error}") from error
+                raise PaperError("table", f"{self._path}: cannot be read ({error.strerror})") from error
+        except WireError as error:
+            if self.table is None:
+                what = f"{self._path}: {error}; is it what `balise badge table make` wrote?"
+                raise PaperError("table", what) from error
         if self.table is None:
             raise PaperError("none", f"{self._path}: no table that holds")
         return self.table

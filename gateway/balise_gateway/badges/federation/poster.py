@@ -19,7 +19,9 @@ _ENGLISH = ("Are you a member of another place?", "Scan this code, choose your p
 
 
 def address(broker: str, host: str) -> str:
-    """What the code says."""
+    """What the code says. Raises BadgeError for what no phone would open."""
+    if not broker.startswith(("https://", "http://")):
+        raise BadgeError(f"--broker {broker!r}: the whole address is needed, such as https://{broker}")
     return f"{broker.rstrip('/')}/p/{host}"
 
 

@@ -3,6 +3,7 @@
 Promises that every text from outside is escaped. Leaves requests to `typed.py`.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from html import escape
 
@@ -39,9 +40,10 @@ def desk(place: DeskPlace, english: bool, told: Mapping[str, str], stale_s: floa
 
 
 def _record_form(place: DeskPlace, english: bool) -> str:
-    options = "".join(
-        f'<option value="{escape(member.id)}">{escape(shown_name(member))}</option>' for member in place.subscribers()
-    )
+    members = place.subscribers()
+    times = Counter(map(shown_name, members))
+    names = [(member.id, _told_apart(place, member, times)) for member in members]
+    options = "".join(f'<option value="{escape(id_)}">{escape(name)}</option>' for id_, name in names)
     return (
         f'<h2>{word("record", english)}</h2><form method="post" action="{HOME}/record">{_lang(english)}'
         f'<label for="m">{word("name", english)}</label>'
@@ -51,6 +53,13 @@ def _record_form(place: DeskPlace, english: bool) -> str:
         f'<div><label for="h">{word("time", english)}</label><input id="h" name="time" type="time"></div></div>'
         f"<button>{word('save', english)}</button></form>"
     )
+
+
+def _told_apart(place: DeskPlace, member: Member, times: Mapping[str, int]) -> str:
+    """Two people of one name: with a card's number beside it."""
+    name = shown_name(member)
+    cards = list(place.register.cards(member.id)) if times[name] > 1 else []
+    return f"{name} ({printed(cards[0].number)})" if cards else name
 
 
 def _today(place: DeskPlace, english: bool) -> str:

@@ -79,7 +79,10 @@ _WORDS = {
         "Carte perdue, remplacée ou terminée : rien n’est noté.",
         "Card lost, replaced or ended: not recorded.",
     ),
-    "bad_number": ("Ce n’est pas un numéro de carte : 10 caractères.", "This is no card number: 10 characters."),
+    "bad_number": (
+        "Ce n’est pas un numéro de carte : 10 caractères, dont le dernier vérifie les autres. Une faute de frappe ?",
+        "This is no card number: 10 characters, of which the last checks the others. Mistyped?",
+    ),
     "bad_number taken": ("Cette carte est déjà à quelqu’un.", "This card is somebody’s already."),
     "bad_name": ("Il manque un nom (80 caractères au plus).", "A name is missing (80 characters at most)."),
     "bad_choice": ("Choisissez un nom ou tapez un numéro, pas les deux.", "Pick a name or type a number, not both."),

@@ -92,7 +92,7 @@ def _receivers(facts: Facts) -> Section:
         "The team of the place.",
         *((software,) if facts.software else ()),
         *(partners if facts.has_partners else ("No other place.",)),
-        "Your employer, if they pay: a number of half-days per period; no days, no times, no places.",
+        "Your employer, if they pay: a number of half-days by month and place; no days, no times.",
         "Nobody outside the European Union, and no central platform.",
     )
     return Section("Who receives it", points=points)

@@ -92,7 +92,7 @@ def _receivers(facts: Facts) -> Section:
         "L'équipe du lieu.",
         *((software,) if facts.software else ()),
         *(partners if facts.has_partners else ("Aucun autre lieu.",)),
-        "Votre employeur, s'il paie : un nombre de demi-journées par période ; ni jours, ni heures, ni lieux.",
+        "Votre employeur, s'il paie : un nombre de demi-journées par mois et par lieu ; ni jours, ni heures.",
         "Personne hors de l'Union européenne, et aucune plateforme centrale.",
     )
     return Section("Qui le reçoit", points=points)

@@ -146,4 +146,5 @@ def _not_opened(error: OSError, path: str) -> DeviceAway:
         return DeviceAway("no such device", f"is the reader plugged in, or the UART switched on? ls -l {path}")
     if error.errno == errno.EACCES:
         return DeviceAway("not allowed", f"may this user read {path}? It belongs into the group dialout")
-    return DeviceAway("cannot be opened", "does another program use the port? A login console on it, perhaps")
+    holder = "does another program use the port? The gateway, while it runs, or a login console on it"
+    return DeviceAway("cannot be opened", holder)

@@ -117,5 +117,5 @@ def _not_opened(error: OSError, path: str) -> DeviceAway:
     if error.errno == 13:
         return DeviceAway("not allowed", f"may this user read {path}? It belongs into the group dialout")
     return DeviceAway(
-        "cannot be opened", "does another program use the port? Otherwise unplug the scanner and replug it"
+        "cannot be opened", "does another program use the port (the gateway, while it runs)? Else replug the scanner"
     )

@@ -15,6 +15,7 @@ from balise_gateway.badges.database import open_database, transaction
 from balise_gateway.badges.register import making
 from balise_gateway.badges.register.making import Blank
 from balise_gateway.errors import BadgeError
+from balise_wire.card import printed
 from balise_wire.visits import MAX_CLIENT_CHARS
 
 FILE_NAME = "register.db"
@@ -222,7 +223,7 @@ class Register:
         with transaction(self._db()) as db:
             state = self._state_of(db, number)
             if state == "lost" and reason != "lost":
-                raise BadgeError("this card is lost; if it is found, say so first: balise badge found NUMBER")
+                raise BadgeError(_LOST.format(printed(number)))
             db.execute("UPDATE card SET state = ?, changed_day = ? WHERE number = ?", (reason, day, number))
         return self._card_or_fail(number)
 
@@ -334,6 +335,9 @@ class Register:
         return self._open
 
 
+_LOST = "this card is lost; if it is found, say so first: balise badge found {}"
+
+
 def _may_issue(db: sqlite3.Connection, number: str, member: str) -> None:
     row = db.execute("SELECT ended_day FROM member WHERE id = ?", (member,)).fetchone()
     if row is None:
@@ -344,9 +348,10 @@ def _may_issue(db: sqlite3.Connection, number: str, member: str) -> None:
     if held is None or held[0] in ("blank", "ended", "replaced"):
         return
     if held[0] == "lost":
-        raise BadgeError("this card is lost; if it is found, say so first: balise badge found NUMBER")
+        raise BadgeError(_LOST.format(printed(number)))
     if held[1] != member:
-        raise BadgeError("this card is somebody's; end it first: balise badge revoke NUMBER --reason ended")
+        how = f"balise badge revoke {printed(number)} --reason ended"
+        raise BadgeError(f"this card is somebody's; end it first: {how}")
 
 
 def make_older(db: sqlite3.Connection) -> str:

@@ -160,7 +160,7 @@ def test_a_changed_bill_is_neither_read_nor_signed(world: World) -> None:
     code, said, _ = run(*verify)
     assert code == 1
     assert "differs: transfers" in said
-    assert "not signed by coroutine.example: signature" in said
+    assert "not signed by coroutine.example: what was signed is not this file, byte for byte" in said
     for text in ("{}", "[]", "{", '{"agreement": "\\ud800"}', bill.read_text() + " "):
         bill.write_text(text)
         assert run("countersign", bill, "-c", world.config(PLACES[0]))[0] == 1

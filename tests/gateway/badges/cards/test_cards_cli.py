@@ -119,3 +119,22 @@ def test_a_gateway_without_badges_is_told(tmp_path: Path) -> None:
     refused = CliRunner().invoke(app, ["list", "-c", str(tmp_path / "gateway.toml")])
     assert refused.exit_code == 2
     assert "[badge]" in refused.output
+
+
+def test_a_list_says_who_each_card_is_and_when_there_is_none(run: Run) -> None:
+    empty = run("list")
+    assert (empty.exit_code, empty.stdout) == (0, "")
+    assert "no cards; give one with: balise badge issue MEMBER" in empty.stderr
+    done(run("member", "861d1f59", "--name", "Tom"))
+    assert "no cards of '861d1f59'" in run("list", "--member", "861d1f59").stderr
+    done(run("issue", "861d1f59"))
+    assert "861d1f59 (Tom)" in done(run("list"))
+
+
+def test_whose_card_it_is_not_is_told_with_the_command_that_ends_it(run: Run) -> None:
+    done(run("member", "ada"))
+    done(run("member", "max"))
+    number = done(run("issue", "ada")).partition(" ")[0]
+    told = run("issue", "max", "--number", number)
+    assert told.exit_code == 1
+    assert f"balise badge revoke {number} --reason ended" in told.stderr

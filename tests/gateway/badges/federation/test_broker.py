@@ -66,7 +66,7 @@ def test_unknown_prefixes_and_addresses_that_are_no_web_page_lead_nowhere(file: 
 def test_a_posters_page_offers_every_home_and_names_the_host(file: Path) -> None:
     answer = get(TableFile(file), f"/p/{HOST}")
     assert answer.status_code == 200
-    assert "Vous êtes à Host" in answer.text
+    assert "Vous êtes ici : Host" in answer.text
     assert f'href="https://{HOME}/federated_login?client=a%26b&amp;host={HOST}"' in answer.text
     assert "javascript:" not in answer.text
     assert "Which place are you a member of?" in get(TableFile(file), f"/p/{HOST}?lang=en").text
@@ -79,7 +79,7 @@ def test_names_in_the_table_are_text_and_not_code(tmp_path: Path) -> None:
     (tmp_path / "t").write_bytes(signed(1, [evil]))
     text = get(TableFile(tmp_path / "t"), f"/p/{HOST}").text
     assert "<script>alert" not in text
-    assert "<title>Vous êtes à &lt;script&gt;" in text
+    assert "<title>Vous êtes ici : &lt;script&gt;" in text
 
 
 @pytest.mark.parametrize("login", ["https://[", "https://", "https://[::1/login", "HTTPS:login"])
@@ -199,3 +199,18 @@ def test_a_poster_as_a_page_escapes_the_name_and_one_that_no_font_has_is_told() 
 def test_a_poster_of_a_place_that_is_not_in_the_table_is_not_made(file: Path) -> None:
     words = ["poster", "nobody.example", "--table", str(file), "--broker", "https://b.example"]
     assert CliRunner().invoke(commands, words).exit_code == 1
+
+
+def test_a_brokers_address_that_no_phone_would_open_makes_no_poster(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "poster.html"
+    words = ["poster", HOST, "--table", str(file), "--broker", "badge.example", "--out", str(out)]
+    told = CliRunner().invoke(commands, words)
+    assert told.exit_code == 1
+    assert "such as https://badge.example" in told.output
+    assert not out.exists()
+
+
+def test_a_table_that_is_not_there_is_one_line_that_says_so(tmp_path: Path) -> None:
+    told = CliRunner().invoke(commands, ["broker", "--table", str(tmp_path / "none.cose"), "--port", "0"])
+    assert told.exit_code == 1
+    assert told.output.endswith("none.cose: cannot be read (No such file or directory)\n")

@@ -144,3 +144,12 @@ def test_a_gateway_without_badges_is_told_what_to_add(tmp_path: Path) -> None:
     code, said = run("place", "card", "-c", tmp_path / "gateway.toml")
     assert code == 2
     assert "no [badge]" in said
+
+
+def test_a_key_that_is_none_and_a_file_that_is_no_table_are_told_so(made: tuple[Path, str]) -> None:
+    folder, key = made
+    code, said = run("table", "show", folder / "t.cose", "--key", "zz")
+    assert (code, said) == (2, "balise badge: --key 'zz': the public key of the federation is 64 hex digits\n")
+    code, said = run("table", "show", folder / "places.toml", "--key", key)
+    assert code == 1
+    assert "is it what `balise badge table make` wrote?" in said

@@ -206,7 +206,7 @@ def test_an_erased_member_s_typed_visits_go_too(tmp_path: Path) -> None:
     told = tmp_path / HERE / "place.toml"
     told.write_text(f'[gateway]\ndata_dir = "{tmp_path / HERE}"\n[badge]\nplace = "{HERE}"\n', encoding="utf-8")
     done = CliRunner().invoke(commands, ["erase-member", MEMBER, "-c", str(told)])
-    assert (done.exit_code, done.output.splitlines()[0]) == (0, f"{MEMBER} is erased, and 1 taps here")
+    assert (done.exit_code, done.output.splitlines()[0]) == (0, f"{MEMBER} is erased; taps erased here: 1")
     with contextlib.closing(TypedBook(tmp_path / HERE, 0)) as book:
         assert [visit.member for visit in book.since(0)] == ["other@here"]
     files = [path.read_bytes() for path in (tmp_path / HERE).glob("typed.db*")]

@@ -358,3 +358,27 @@ def test_a_desk_is_opened_listed_closed_and_handed_in(tmp_path: Path) -> None:
     assert run("close", GUEST)[0] == 1
     assert run("card", "nobody.example")[0] == 1
     assert run("add", "../etc")[0] == 2
+
+
+def test_two_subscribers_of_one_name_are_told_apart_by_a_card(desk: Desk) -> None:
+    desk.enter()
+    first = desk.subscribe("Ada Dupont")
+    desk.subscribe("Max")
+    assert ">Ada Dupont</option>" in desk.get().text
+    desk.subscribe("Ada Dupont")
+    (number,) = [card.number for card in desk.place.register.cards(first)]
+    page = desk.get().text
+    assert f">Ada Dupont ({printed(number)})</option>" in page
+    assert ">Ada Dupont</option>" not in page
+    assert ">Max</option>" in page
+
+
+def test_a_place_that_has_a_gateway_of_its_own_gets_no_desk_here(tmp_path: Path) -> None:
+    file = config(tmp_path, key=FEDERATION.public_key.hex())
+    cache = TableCache(tmp_path / "data", FEDERATION.public_key)
+    cache.take(sign_table(FEDERATION, table(1)))
+    words = ["desk", "add", HOST, "-c", str(file)]
+    told = CliRunner().invoke(commands, words)
+    assert told.exit_code == 1
+    assert f"{HOST} has a gateway of its own" in told.output
+    assert not (folder_of(tmp_path / "data", HOST)).exists()

@@ -62,6 +62,19 @@ def test_all_of_it_says_how_the_place_is_and_nothing_of_a_card_or_a_person(tmp_p
     asyncio.run(scene())
 
 
+def test_the_lines_of_a_status_say_how_outputs_and_the_places_own_software_are(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with places(tmp_path, HERE, THERE) as made:
+            badge = next(iter(made.values())).office.status()
+            badge["outputs"] = [{"kind": "led", "state": "away: not installed: …"}]
+            badge["connectors"] = [{"name": "dokos", "state": "up", "waiting": 2, "refused": {"closed": 3}}]
+            told = list(gateway_badge.lines(badge))
+            assert "  output led: away: not installed: …" in told
+            assert "  connector dokos: up; 2 waiting, 3 refused" in told
+
+    asyncio.run(scene())
+
+
 def test_prometheus_reads_taps_lists_and_refusals(tmp_path: Path) -> None:
     async def scene() -> None:
         async with places(tmp_path, HERE, THERE) as made:

@@ -41,7 +41,7 @@ MUST = {
     "whether it must be given, 13.2.e": ("Sans badge", "without a badge"),
     "automated decisions, 13.2.f": ("par la machine seule", "by the machine alone"),
     "no checking of movements": ("vos déplacements", "where you are"),
-    "the employer": ("employeur", "employer"),
+    "the employer": ("par mois et par lieu ; ni jours", "by month and place; no days"),
     "a draft": ("pas un conseil juridique", "not legal advice"),
 }
 
