@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balise_wire import cbor
+from balise_wire import cbor, cbor_walk
 from balise_wire.errors import WireError
 
 keys = st.integers(-(2**64), 2**64 - 1) | st.text(max_size=5) | st.binary(max_size=5)
@@ -47,15 +47,15 @@ def test_walking_a_sequence_finds_where_items_end(sequence: list[object]) -> Non
     data, at = b"".join(pieces), 0
     for piece, value in zip(pieces, sequence, strict=True):
         end = at + len(piece)
-        assert cbor.end_of(data, at) == end
+        assert cbor_walk.end_of(data, at) == end
         assert cbor.decode_at(data, at) == (value, end)
         at = end
 
 
 def test_an_item_that_is_refused_is_stepped_over() -> None:
-    assert cbor.end_of(b"\x18\x01\x02", 0) == 2
+    assert cbor_walk.end_of(b"\x18\x01\x02", 0) == 2
     with pytest.raises(WireError, match="more than bytes left"):
-        cbor.end_of(b"\x81", 0)
+        cbor_walk.end_of(b"\x81", 0)
 
 
 @pytest.mark.parametrize("value", [1.5, object(), {1.5: 1}, {True: 1}, {(1, 2): 1}, {None: 1}])
@@ -84,4 +84,4 @@ def test_many_nested_arrays_end_in_an_error() -> None:
         with pytest.raises(WireError, match="too large"):
             cbor.decode(data)
         with pytest.raises(WireError, match="malformed"):
-            cbor.end_of(data, 0)
+            cbor_walk.end_of(data, 0)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from balise_wire import cbor, checkpoint, envelope, frames, rice
+from balise_wire import cbor, cbor_walk, checkpoint, envelope, frames, rice
 from balise_wire.envelope import HubAnswer, Signer
 from balise_wire.errors import REASONS, WireError
 from balise_wire.items import Anchor, Item, Loss, Manifest, Readings, Unknown, unpack_item
@@ -68,7 +68,7 @@ ACK = frames.seal_ack(FRAME_KEYS, 1, frames.Ack(1, 5, 4, None, 0))
 ANSWER_BODY = cbor.encode([32, SIGNER.kid, 1, 42, [[44, 50]], 1544300000000, b"nonce"])
 DECODERS: dict[str, tuple[Callable[[bytes], object], list[bytes]]] = {
     "cbor.decode": (cbor.decode, [PAYLOAD]),
-    "cbor.end_of": (lambda data: cbor.end_of(data, 0), [PAYLOAD]),
+    "cbor_walk.end_of": (lambda data: cbor_walk.end_of(data, 0), [PAYLOAD]),
     "rice.decode": (lambda data: rice.decode(data, 60), [rice.encode([1, None, 9000] * 20) or b""]),
     "rice.decode_residuals": (residuals_of, [rice.encode_residuals([0, 1, 700] * 3) or b""]),
     "unpack_item": (items_of, [cbor.encode(packed) for packed in PACKED]),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from balise_wire import cbor, checks, cose
+from balise_wire import cbor, cbor_walk, checks, cose
 from balise_wire.envelope import Signer
 from balise_wire.errors import WireError
 from balise_wire.places import KEY_BYTES, TOKEN_BYTES, derive
@@ -103,7 +103,7 @@ def _bound(protected: bytes, name: list[object]) -> bytes:
 
 
 def _members(payload: bytes) -> list[object]:
-    cbor.end_of(payload, 0, _MOST_PARTS_OUTSIDE)  # before anything is proved: not a million things are made of it
+    cbor_walk.end_of(payload, 0, _MOST_PARTS_OUTSIDE)  # before anything is proved: not a million things are made of it
     members = checks.array(cbor.decode(payload), "list")
     if len(members) != 7 or members[0] != _LIST:
         raise WireError("malformed", "a list is [35, home, host, number, base, utc_s, sealed]")
@@ -119,7 +119,7 @@ def _name(members: list[object]) -> tuple[str, str, int, int, int]:
 
 def _hidden(data: bytes) -> tuple[bytes, tuple[Entry, ...], dict[bytes, int]]:
     if len(data) > _LARGE_BYTES:
-        cbor.end_of(data, 0, MAX_PARTS)
+        cbor_walk.end_of(data, 0, MAX_PARTS)
     scan_key, entries, revoked = checks.array(cbor.decode(data), "inside of a list", 3)
     gone: dict[bytes, int] = {}
     for pair in checks.array(revoked, "revoked cards"):

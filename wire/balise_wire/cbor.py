@@ -134,29 +134,7 @@ def decode_at(data: bytes, at: int) -> tuple[object, int]:
     return _read(data, at, 0)
 
 
-def end_of(data: bytes, at: int, most_parts: int = _TWO_64) -> int:
-    """Where the item that starts at `at` ends: its form is walked, its content not judged.
-
-    So a reader of a sequence can step over an item that it must refuse, and go on with the next. An item of more
-    parts than `most_parts` is refused, before a walk through millions of them takes seconds.
-    """
-    left, walked = 1, 0
-    while left:
-        left -= 1
-        walked += 1
-        if walked > most_parts:
-            raise WireError("too large", f"an item of more than {most_parts} parts, walked to byte {at}")
-        major, argument, at = _head(data, at, True)
-        if major == 2 or major == 3:
-            at = _end(data, at, argument)
-        elif major == 4 or major == 5:
-            left += _count(data, at, argument) if major == 4 else 2 * _count(data, at, argument)
-        elif major == 6:
-            left += 1
-    return at
-
-
-def _head(data: bytes, at: int, loose: bool) -> tuple[int, int, int]:
+def head(data: bytes, at: int, loose: bool) -> tuple[int, int, int]:
     """(major type, argument, next); `loose` where the argument need not be in its shortest form."""
     if at >= len(data):
         raise WireError("malformed", f"ends at byte {at}, in the middle of an item")
@@ -167,20 +145,22 @@ def _head(data: bytes, at: int, loose: bool) -> tuple[int, int, int]:
     if info > 27:
         raise WireError("not deterministic" if info == 31 else "malformed", f"length byte {first} at byte {at}")
     size = 1 << (info - 24)
-    end = _end(data, at + 1, size)
+    end = end_after(data, at + 1, size)
     argument = int.from_bytes(data[at + 1 : end], "big")
     if not loose and argument < (24 if size == 1 else 1 << 4 * size):
         raise WireError("not deterministic", f"{argument} at byte {at} is not in its shortest form")
     return first >> 5, argument, end
 
 
-def _end(data: bytes, at: int, length: int) -> int:
+def end_after(data: bytes, at: int, length: int) -> int:
+    """Where so many bytes end."""
     if length > len(data) - at:
         raise WireError("malformed", f"ends before the {length} bytes that start at {at}")
     return at + length
 
 
-def _count(data: bytes, at: int, count: int) -> int:
+def counted(data: bytes, at: int, count: int) -> int:
+    """How many items follow."""
     if count > len(data) - at:  # an item is at least one byte: never make room for more than can come
         raise WireError("malformed", f"{count} items promised at byte {at}, more than bytes left")
     return count
@@ -189,13 +169,13 @@ def _count(data: bytes, at: int, count: int) -> int:
 def _read(data: bytes, at: int, depth: int) -> tuple[object, int]:
     start = at
     first = data[at] if at < len(data) else 0
-    major, argument, at = _head(data, at, first >> 5 == 7)
+    major, argument, at = head(data, at, first >> 5 == 7)
     if major == 0:
         return argument, at
     if major == 1:
         return -1 - argument, at
     if major == 2 or major == 3:
-        end = _end(data, at, argument)
+        end = end_after(data, at, argument)
         return (data[at:end] if major == 2 else _text(data[at:end], start)), end
     if major == 7:
         return _simple(data, start, at)
@@ -203,7 +183,7 @@ def _read(data: bytes, at: int, depth: int) -> tuple[object, int]:
         raise WireError("too large", f"nested deeper than {MAX_DEPTH}")
     if major == 4:
         items: list[object] = []
-        for _ in range(_count(data, at, argument)):
+        for _ in range(counted(data, at, argument)):
             if at < len(data) and data[at] < 24:  # most are small numbers: no call for those
                 items.append(data[at])
                 at += 1
@@ -212,7 +192,7 @@ def _read(data: bytes, at: int, depth: int) -> tuple[object, int]:
             items.append(item)
         return items, at
     if major == 5:
-        return _read_map(data, start, _count(data, at, argument), at, depth + 1)
+        return _read_map(data, start, counted(data, at, argument), at, depth + 1)
     item, at = _read(data, at, depth + 1)
     return Tag(argument, item), at
 

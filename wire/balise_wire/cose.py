@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from balise_wire import cbor, checks
+from balise_wire import cbor, cbor_walk, checks
 from balise_wire.errors import WireError
 
 MAX_MESSAGE_BYTES = 1 << 20
@@ -135,5 +135,5 @@ def _is_framed(data: bytes) -> bool:
     for _ in range(4):
         if at >= len(data) or (data[at] >> 5 != _BYTES and data[at] not in (_NO_HEADERS, _NO_PAYLOAD)):
             return False
-        at = cbor.end_of(data, at)
+        at = cbor_walk.end_of(data, at)
     return at == len(data)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from balise_wire import cbor, checks, cose
+from balise_wire import cbor, cbor_walk, checks, cose
 from balise_wire.errors import WireError
 from balise_wire.items import Item, Readings, unpack_item
 
@@ -113,7 +113,7 @@ def split_sequence(data: bytes) -> Iterator[bytes]:
     """
     at = 0
     while at < len(data):
-        end = cbor.end_of(data, at, MAX_PARTS)
+        end = cbor_walk.end_of(data, at, MAX_PARTS)
         yield data[at:end]
         at = end
 
