@@ -22,7 +22,7 @@ from balise_sim.relay import Relay
 from balise_sim.shared_clock import SharedClock
 
 ZONE = ZoneInfo("Europe/Paris")
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 LOOK_S = 0.05
 _AHEAD_US = 3_600_000_000  # how far the others may let time pass by themselves
 _US_PER_S = 1_000_000

@@ -16,7 +16,7 @@ from balise_gateway.badges.database import leave_no_trace, open_database, transa
 from balise_gateway.badges.turns import Steps, at_once
 from balise_gateway.errors import PaperError
 from balise_gateway.log import event
-from balise_wire import cbor
+from balise_wire import cbor_walk
 from balise_wire.cose import peek1
 from balise_wire.envelope import Envelope, split_sequence, verify_envelope
 from balise_wire.errors import WireError
@@ -109,7 +109,7 @@ class Exchange:
                 raise PaperError("too large", f"more than {MAX_ENVELOPES} envelopes in one request")
             try:
                 if len(cose) > LARGE_BYTES:  # it is opened in one step, and a card at the door waits
-                    cbor.end_of(peek1(cose)[1], 0, MAX_PARTS)
+                    cbor_walk.end_of(peek1(cose)[1], 0, MAX_PARTS)
                 envelope = verify_envelope(cose, keys)
                 good.append(_Good(index, envelope, cose, self._checked(envelope, now_utc_s)))
             except (WireError, PaperError) as error:
