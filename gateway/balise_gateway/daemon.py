@@ -314,6 +314,9 @@ class _Parts:
             freight = freight_of(hub, settings.log, self.journal, origin, clock, newest_first=newest)
             gate = Gate(freight, settings, self.standings, self.journal, clock)
             self.uplinks.append(Uplink(settings, hub, gate, edge.dice, meter=meters()))
+        if self.office is not None:
+            for uplink in self.uplinks:
+                uplink.goes_by(self.office.keys_beside)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from balise_gateway.badges.cards import keys
+from balise_gateway.badges.cards import keys, new_key
 from balise_gateway.badges.federation.files import replace_file
 from balise_gateway.badges.federation.home_lists import HomeLists
 from balise_gateway.badges.federation.lists import CardLists
@@ -110,23 +110,31 @@ def place_card(
 ) -> None:
     """Prints what a place hands in to who keeps the table: names, addresses, public keys."""
     loaded, badge = of_place(config)
-    base = (url or f"https://{badge.place}").rstrip("/")
     try:
-        own, signer = keys.load_or_make(loaded.gateway.data_dir), gateway_signer(loaded.gateway.data_dir)
+        keys.load_or_make(loaded.gateway.data_dir)
+        told = new_key.told(loaded.gateway.data_dir, int(time.time()) // DAY_S)
+        typer.echo(toml_of(entry_of(loaded, badge, told, (prefix, url, login))), nl=False)
     except GatewayError as error:
         fail(str(error), CONFIG_ERROR)
-    made = Place(
+
+
+def entry_of(
+    loaded: Config, badge: BadgeSettings, told: new_key.Told, words: tuple[str, str, str] = ("", "", "")
+) -> Place:
+    """This place as the table should have it. `words`: prefix, URL and login page. Raises KeyFileError."""
+    prefix, url, login = words
+    base = (url or f"https://{badge.place}").rstrip("/")
+    return Place(
         badge.place,
         badge.name or badge.place,
         prefix or "".join(c for c in badge.place.split(".")[0] if c.isalnum())[:8],
-        (own.signer.public_key,),
-        own.box_public,
-        (signer.public_key,),
+        told.sign,
+        told.box,
+        (gateway_signer(loaded.gateway.data_dir).public_key,),
         login or f"https://{badge.place}/federated_login",
         f"{base}/badge/v1/lists",
         f"{base}/badge",
     )
-    typer.echo(toml_of(made), nl=False)
 
 
 @lists_app.command("import")

@@ -32,16 +32,22 @@ def derive(seed: bytes, info: bytes, size: int = KEY_BYTES) -> bytes:
 
 
 class PlaceKeys:
-    """A place's own keys, from the 32 bytes of `place.key` and of `home.key`."""
+    """A place's own keys, from the 32 bytes of `place.key` and of `home.key`.
 
-    def __init__(self, place_seed: bytes, home_seed: bytes) -> None:
+    `box_seed`: what the box key is derived from, where the place has changed the key that it signs with.
+    """
+
+    def __init__(self, place_seed: bytes, home_seed: bytes, box_seed: bytes = b"") -> None:
         if len(home_seed) != SEED_BYTES:
             raise WireError("malformed", f"a home key has {SEED_BYTES} bytes, this one {len(home_seed)}")
         self.signer = Signer(place_seed)
-        self._box = X25519PrivateKey.from_private_bytes(derive(place_seed, b"balise box"))
-        self.box_public = self._box.public_key().public_bytes(*_RAW)
+        self._set_box(box_seed or place_seed)
         self.scan_key = derive(home_seed, b"balise scan")
         self._who_key, self._host_key = derive(home_seed, b"balise who"), derive(home_seed, b"balise provisional")
+
+    def _set_box(self, seed: bytes) -> None:
+        self._box = X25519PrivateKey.from_private_bytes(derive(seed, b"balise box"))
+        self.box_public = self._box.public_key().public_bytes(*_RAW)
 
     def pair_key(self, home: str, host: str, other_box: bytes) -> bytes:
         """The key that this home and this host share; `other_box` is the public box key of the one that is not us."""

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from balise_gateway.badges import connector_outbox
 from balise_gateway.badges.billing import lines
-from balise_gateway.badges.cards.keys import HOME_KEY, PLACE_KEY
+from balise_gateway.badges.cards.keys import BOX_KEY, CHANGE_FILE, HOME_KEY, NEXT_KEY, PLACE_KEY
 from balise_gateway.badges.connectors import _mail_book
 from balise_gateway.badges.database import APPLICATION_ID, open_database
 from balise_gateway.badges.desk import book
@@ -50,8 +50,8 @@ _DATABASES = (
     _mail_book.FILE_NAME,
     typed_book.FILE_NAME,
 )
-FILES = (*_DATABASES, table_cache.FILE_NAME, desk_keys.FILE_NAME)
-KEYS = {key.name: key for key in (PLACE_KEY, HOME_KEY)}
+FILES = (*_DATABASES, table_cache.FILE_NAME, desk_keys.FILE_NAME, CHANGE_FILE)
+KEYS = {key.name: key for key in (PLACE_KEY, HOME_KEY, NEXT_KEY, BOX_KEY)}
 _STEPS = {
     book.FILE_NAME: book.STEPS,
     register.FILE_NAME: register.STEPS,

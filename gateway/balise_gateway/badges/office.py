@@ -159,6 +159,11 @@ class Office:
         showing, tap = verdict.showing, verdict.tap
         return Tapped(tag, None if tap is None else tap.utc_s, seen.reader, showing.state, showing.direction)
 
+    def keys_beside(self, key: bytes) -> tuple[bytes, ...]:
+        """The keys that sign for the place which has this one, by the table in force."""
+        table = self.records.table()
+        return next((place.sign for place in table.places if key in place.sign), ()) if table else ()
+
     def wake(self) -> None:
         """Something was written down that should be said soon."""
         self._told.set()
@@ -260,6 +265,10 @@ class Office:
 
     def _say(self) -> None:
         try:
+            self.records.look_at_keys()
+        except BadgeError as error:
+            event("place key not changed", why=error)
+        try:
             self.works.sayer.say()
             self.works.sayer.resolve(self.records.lists)
             self.works.guests.say(self._journal)
@@ -290,6 +299,7 @@ class _Works:
         finder = Finder(settings.place, records.keys, records.register, records.lists, records.balance)
         self.sayer = Sayer(settings.place, records.book, journal, clock)
         self.rounds = Rounds(settings, records.cache, records.lists, records.now_utc_s, transport, office.wake)
+        self.rounds.on_table = office.wake
         loop_s = asyncio.get_running_loop().time
         asks = (settings.place, records.keys.signer, records.table, records.book, self.sayer.upgrade)
         self.sun_asker = sun_service.SunAsker(*asks, transport)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from balise_gateway.badges.billing.days import Calendar
-from balise_gateway.badges.cards import keys
+from balise_gateway.badges.cards import keys, new_key
 from balise_gateway.badges.cards.keys import HomeKeys
 from balise_gateway.badges.cards.recognise import Claim, Own, Places, TakeCounter, recognise, verify_sun
 from balise_gateway.badges.connectors import Balance
@@ -25,6 +25,7 @@ from balise_gateway.badges.register import Register
 from balise_gateway.badges.register.listing import ForLists
 from balise_gateway.badges.seen import Seen
 from balise_gateway.badges.settings import BadgeSettings
+from balise_gateway.errors import BadgeError, KeyFileError
 from balise_wire.places import Table
 from balise_wire.sun_check import SunMessage
 
@@ -47,6 +48,7 @@ class Records:
         self.settings, self.now_utc_s, self.balance = settings, now_utc_s, balance
         self._data_dir, self._stack = data_dir, contextlib.ExitStack()
         self.book, self.cache = Book(data_dir), TableCache(data_dir, settings.table_key)
+        self._keys_seen: object = None
 
     def open(self) -> None:
         """Opens all files, or none. Raises BadgeError or KeyFileError."""
@@ -64,11 +66,26 @@ class Records:
             self.exchange = stack.enter_context(contextlib.closing(Exchange(folder, self.table)))
             sun = SunHome(folder, place, self.keys.signer, self.table, self.verify, self.register.take_counter)
             self.sun_home = stack.enter_context(contextlib.closing(sun))
+            self.look_at_keys()
             self._stack = stack.pop_all()
 
     def close(self) -> None:
         """Closes all files; harmless when they are closed."""
         self._stack.close()
+
+    def look_at_keys(self) -> None:
+        """Takes a new `place.key` when it is time, or when a command has put it in place. Raises BadgeError."""
+        marks = new_key.marks(self._data_dir)
+        if marks == self._keys_seen and not new_key.waits(self._data_dir):
+            return
+        alone = self.settings.table_key is None
+        scene = new_key.Scene(self.settings.place, self.table(), self.now_utc_s(), alone)
+        try:
+            if new_key.look(self._data_dir, self.keys, scene, self.register.cards):
+                self.home_lists.look_again()
+        except KeyFileError as error:
+            raise BadgeError(str(error)) from error
+        self._keys_seen = new_key.marks(self._data_dir)
 
     def table(self) -> Table | None:
         """The places that take part, as they are now."""
@@ -104,7 +121,7 @@ class Records:
     def _sign_keys(self, home: str) -> tuple[bytes, ...]:
         table = self.table()
         told = () if table is None or home not in table.by_id else table.by_id[home].sign
-        return (self.keys.signer.public_key, *told) if home == self.settings.place else told
+        return (*self.keys.sign_keys, *told) if home == self.settings.place else told
 
     def _prefixes(self) -> dict[str, str]:
         table = self.table()

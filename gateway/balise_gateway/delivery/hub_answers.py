@@ -1,6 +1,7 @@
 """What a hub of our own protocol answers (wire/SPEC.md section 7), whatever carries the answer.
 
-Promises that "held" is believed only when it is signed with the hub's key, names this gateway and this log, and holds
+Promises that "held" is believed only when it is signed with the hub's key (or with one that a signed table names beside
+it), names this gateway and this log, and holds
 the nonce of the request: an old answer cannot be played back, and nothing but the hub can say "delivered".
 
     200           a CBOR sequence of signed answers, one per log
@@ -16,7 +17,7 @@ import json
 from dataclasses import dataclass
 
 from balise_gateway.errors import HubAway, HubError, HubRefused, HubTooLarge, HubUntrusted
-from balise_gateway.hubs import Holding
+from balise_gateway.hubs import Holding, KeysBeside
 from balise_wire import cose
 from balise_wire.envelope import HubAnswer, split_sequence, verify_answer
 from balise_wire.errors import WireError
@@ -38,10 +39,10 @@ class Answer:
 
 
 class Answers:
-    """Reads the answers of one hub for one log of one gateway."""
+    """Reads the answers of one hub for one log of one gateway. `beside`: the other keys of whoever has this one."""
 
-    def __init__(self, public_key: bytes, identity: bytes, log: int) -> None:
-        self._keys = {cose.kid_of(public_key): public_key}
+    def __init__(self, public_key: bytes, identity: bytes, log: int, beside: KeysBeside = lambda key: ()) -> None:
+        self._public_key, self._beside = public_key, beside
         self._identity, self._log = identity, log
 
     def holding(self, answer: Answer, nonce: bytes, count: int) -> Holding:
@@ -51,7 +52,8 @@ class Answers:
         if answer.status != 200:
             raise _refusal(answer, count)
         try:
-            answers = [verify_answer(part, self._keys) for part in split_sequence(answer.body)]
+            keys = {cose.kid_of(key): key for key in (self._public_key, *self._beside(self._public_key))}
+            answers = [verify_answer(part, keys) for part in split_sequence(answer.body)]
         except WireError as error:
             raise HubUntrusted(f"the answer is not signed by this hub ({error}); is public_key right?") from error
         for found in answers:

@@ -17,7 +17,7 @@ from balise_gateway.clock import Clock
 from balise_gateway.delivery.freight import Envelopes, Freight
 from balise_gateway.delivery.freight_rows import Rows
 from balise_gateway.errors import HubAway, HubDenied, HubError, HubRefused, HubTooLarge, JournalError
-from balise_gateway.hubs import Hub, HubSettings, RowHub, Stored
+from balise_gateway.hubs import Hub, HubOfTable, HubSettings, KeysBeside, RowHub, Stored
 from balise_gateway.journal import Journal
 from balise_gateway.log import event
 from balise_gateway.policy.meter import LOOK_AGAIN_S, Meter
@@ -76,6 +76,11 @@ class Uplink:
         self._limit_count = MAX_COUNT
         self._wake = asyncio.Event()
         self._unpark_at_s = 0.0
+
+    def goes_by(self, keys_beside: KeysBeside) -> None:
+        """From now on answers count that are signed with a key beside the configured one."""
+        if isinstance(self._hub, HubOfTable):
+            self._hub.keys_beside = keys_beside
 
     def wake(self) -> None:
         """There is something new to send."""

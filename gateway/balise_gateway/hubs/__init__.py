@@ -9,7 +9,7 @@ A kind is a module with two names: `Settings`, a frozen dataclass of configurati
 imports heavy libraries when it is used, not before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ from balise_gateway.logbook.rows import HubRow
 from balise_gateway.settings import Key
 
 DEFAULT_BATCH_S = 300.0
+KeysBeside = Callable[[bytes], Collection[bytes]]  # the keys that sign for whoever has this one, by a signed table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +96,13 @@ class Hub(Protocol):
     async def close(self) -> None:
         """Closes its connections; may be called twice. What is sent afterwards opens them again: a session is over."""
         ...
+
+
+@runtime_checkable
+class HubOfTable(Protocol):
+    """A hub that signs its answers, and may be a place that changes its key: the table of places says to which."""
+
+    keys_beside: KeysBeside
 
 
 @runtime_checkable

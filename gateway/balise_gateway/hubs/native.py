@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from balise_gateway.delivery.http_hub import PLAIN, refuse_packed
 from balise_gateway.delivery.hub_answers import MAX_ANSWER_BYTES, NONCE_BYTES, Answer, Answers
 from balise_gateway.errors import HubAway, HubUntrusted, MissingExtra
-from balise_gateway.hubs import Holding, HubSettings, Stored, Traits
+from balise_gateway.hubs import Holding, HubSettings, KeysBeside, Stored, Traits
 from balise_gateway.settings import Key
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class Hub:
 
     def __init__(self, settings: Settings, identity: bytes, transport: Any, dice: Random) -> None:
         self._settings, self._transport, self._dice = settings, transport, dice
-        self._answers = Answers(settings.public_key, identity, settings.log)
+        self.keys_beside: KeysBeside = lambda key: ()
+        self._answers = Answers(settings.public_key, identity, settings.log, lambda key: self.keys_beside(key))
         self._client: httpx.AsyncClient | None = None
 
     async def deliver(self, batch: Sequence[Stored]) -> Holding:

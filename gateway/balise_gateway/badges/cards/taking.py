@@ -51,7 +51,7 @@ def _said(chip: Chip, home: str) -> tuple[Address | None, bytes]:
 
 def _of_grade_1(chip: Chip, keys: HomeKeys, address: Address, record: bytes) -> Written:
     try:
-        last_day = card.verify_record(record, [keys.signer.public_key], address.home, address.number, chip.uid)
+        last_day = card.verify_record(record, keys.sign_keys, address.home, address.number, chip.uid)
     except WireError as error:
         raise CardRefused(_DOES_NOT_HOLD.format(1)) from error
     return Written(address.number, chip.uid, grade=1, last_day=last_day)

@@ -60,7 +60,7 @@ class CardLists:
     def __init__(self, data_dir: Path, place: str, keys: PlaceKeys, table: Callable[[], Table | None]) -> None:
         self._place, self._keys, self._table = place, keys, table
         self._db = open_database(data_dir / FILE_NAME, _STEPS)
-        self._pair_keys: dict[tuple[str, bytes], bytes] = {}
+        self._pair_keys: dict[tuple[str, bytes, bytes], bytes] = {}
         self._claimed: set[frozenset[str]] = set()
         self._scan_keys: dict[str, bytes] = dict(self._db.execute("SELECT home, scan_key FROM list"))
 
@@ -233,7 +233,7 @@ class CardLists:
         place = table.by_id.get(home) if table else None
         if place is None:
             return None
-        name = (home, place.box)
+        name = (home, place.box, self._keys.box_public)
         try:
             if name not in self._pair_keys:
                 self._pair_keys[name] = self._keys.pair_key(home, self._place, place.box)

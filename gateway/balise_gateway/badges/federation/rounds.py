@@ -29,7 +29,8 @@ _TABLE = "table"  # its name among those who were away: no place has it, a place
 class Rounds:
     """One round asks everybody once. `now_utc_s` gives None while the time is not known.
 
-    `on_news` is called when a list has come: who was recorded under a provisional name may have one now.
+    `on_news` is called when a list has come: who was recorded under a provisional name may have one now. `on_table`
+    when a table has: it may name a new key of this place.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Rounds:
         on_news: Callable[[], object] = lambda: None,
     ) -> None:
         self._settings, self._table, self._lists, self._now_utc_s = settings, table, lists, now_utc_s
-        self._on_news = on_news
+        self._on_news, self.on_table = on_news, _nothing
         self._http = Http(transport, TIMEOUT_S, "asking other places", quote=reason_of)
         self.away: dict[str, str] = {}  # who did not answer, or not well, and what was said
 
@@ -97,7 +98,8 @@ class Rounds:
 
     async def _fetch_table(self) -> None:
         answer = await self._http.ask("GET", self._settings.table_url, {})
-        self._table.take(answer.body)
+        if self._table.take(answer.body):
+            self.on_table()
         now_s = self._now_utc_s()
         if now_s is not None:
             self._table.note_checked(now_s)
@@ -155,6 +157,9 @@ class GuestRounds:
     async def close(self) -> None:
         for rounds in self._rounds.values():
             await rounds.close()
+
+
+def _nothing() -> None: ...
 
 
 async def _rounds(

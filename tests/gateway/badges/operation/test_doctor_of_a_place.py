@@ -10,7 +10,8 @@ import pytest
 
 from balise_gateway import backup, doctor, plugins
 from balise_gateway.badges.billing import signatures
-from balise_gateway.badges.cards.keys import HOME_KEY, PLACE_KEY
+from balise_gateway.badges.cards import new_key
+from balise_gateway.badges.cards.keys import CHANGE_FILE, HOME_KEY, PLACE_KEY, Change
 from balise_gateway.config import Config
 from balise_gateway.doctor import Finding, Patient
 from balise_gateway.operation import devices, machine_files, unit
@@ -148,6 +149,22 @@ def short_place_key(ward: Ward) -> None:
     (ward.folder / PLACE_KEY.name).write_bytes(b"short")
 
 
+def next_key(ward: Ward) -> None:
+    new_key.begin(ward.folder, leaked=False)
+
+
+def key_of_another(ward: Ward) -> None:
+    (ward.folder / PLACE_KEY.name).write_bytes(bytes(range(32)))
+
+
+def key_changed(ward: Ward) -> None:
+    Change(changed_day=ward.patient.utc_ms() // 86_400_000).save(ward.folder)
+
+
+def torn_change(ward: Ward) -> None:
+    (ward.folder / CHANGE_FILE).write_text("{", encoding="utf-8")
+
+
 def no_keys(ward: Ward) -> None:
     for key in (PLACE_KEY, HOME_KEY):
         (ward.folder / key.name).unlink()
@@ -233,6 +250,10 @@ BROKEN: list[tuple[str, Callable[[Ward], None], str, str]] = [
     ("badge_keys", open_home_key, "fail", "home.key cannot be used"),
     ("badge_keys", short_place_key, "fail", "place.key cannot be used"),
     ("badge_keys", no_keys, "warn", "no place.key yet"),
+    ("badge_keys", next_key, "warn", "waits until the table names it"),
+    ("badge_keys", key_of_another, "fail", "the table names other keys"),
+    ("badge_keys", key_changed, "warn", "has changed since the last backup"),
+    ("badge_keys", torn_change, "fail", "the change of key cannot be read"),
     ("badge_keys", no_backup, "warn", "--with-key"),
     ("badge_keys", only_without_keys, "warn", "no backup with the keys"),
     ("badge_keys", old_backup, "warn", "40 days old"),
