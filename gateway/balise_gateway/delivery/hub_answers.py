@@ -79,7 +79,7 @@ def _reasons(answer: bytes, count: int) -> dict[int, str]:
     """The refused envelopes by their index in the request; empty when the answer does not say."""
     try:
         told = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested without end
         return {}
     reasons = {}
     refused = told.get("refused") if isinstance(told, dict) else None

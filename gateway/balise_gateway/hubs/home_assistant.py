@@ -189,7 +189,7 @@ def _read_known(payload: bytes) -> dict[str, dict[str, Any]]:
     """What an earlier life has kept; what is not of our making is not believed."""
     try:
         told = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested without end
         return {}
     entries = told.items() if isinstance(told, dict) else ()
     return {

@@ -24,6 +24,8 @@ from balise_gateway.badges.federation.suspects import unmask
 from balise_gateway.badges.members import MOST_YEARS, Names
 from balise_gateway.badges.register import Member, Register
 from balise_gateway.delivery.http_hub import Answer, retry_after_s
+from balise_gateway.delivery.hub_answers import Answer as HubAnswerOf
+from balise_gateway.delivery.hub_answers import Answers
 from balise_gateway.errors import BadgeError, HubAway, PaperError
 from balise_wire import card, cbor, cose
 from balise_wire.card_list import CardList, Entry, _bound, peek_list, seal_list
@@ -160,6 +162,16 @@ def test_a_date_beyond_all_calendars_is_no_date(text: str) -> None:
 def test_json_that_is_nested_without_end_is_no_answer_of_a_hub() -> None:
     with pytest.raises(HubAway):
         Answer(200, {}, b"[" * 100_000).json()
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"refused":' * 50_000, b"1" * 5_000, b'{"refused": [[], 1, {"index": 1e9}]}']
+)
+@pytest.mark.parametrize("status", [400, 409])
+def test_a_partner_that_refuses_visits_with_nonsense_is_away_and_ends_no_uplink(status: int, body: bytes) -> None:
+    answers = Answers(KEYS[HOME].signer.public_key, bytes(8), 1)
+    with pytest.raises(HubAway):
+        answers.holding(HubAnswerOf(status, body, "x"), b"nonce", 5)
 
 
 def test_a_list_from_beyond_the_calendar_is_refused_also_where_nobody_knows_the_time(tmp_path: Path) -> None:

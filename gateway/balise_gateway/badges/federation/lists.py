@@ -247,7 +247,8 @@ class CardLists:
         table = self._table()
         known = home if table and home in table.by_id else ""
         sql = "INSERT INTO refused VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1"
-        self._db.execute(sql, (known, error.reason))
+        with transaction(self._db) as db:
+            db.execute(sql, (known, error.reason))
         event("list of cards refused", home=known or "?", reason=error.reason)
         return error
 

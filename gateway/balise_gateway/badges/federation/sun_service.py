@@ -52,7 +52,10 @@ UNSURE = "unsure"  # the home cannot say: the tap keeps the grade that it had, a
 _REASONS = ("signature", "replay", "revoked", UNSURE)
 MAX_BODY_BYTES = 64 << 10
 TIMEOUT_S = 30.0
-KEEP_S = 90 * 86_400
+DAY_S = 86_400
+KEEP_S = 90 * DAY_S
+MAX_A_DAY = 20_000  # messages of one host
+LATER_S = 3_600
 _STEPS = (
     """
     CREATE TABLE answered (
@@ -76,6 +79,7 @@ class SunHome:
         self._place, self._signer, self._table, self._verify = place, signer, table, verify
         self._db = open_database(data_dir / FILE_NAME, _STEPS)
         self.counters = counters.Counters(self._db, take)
+        self._asked: dict[str, tuple[int, int]] = {}  # by host: which day, how many messages
 
     def close(self) -> None:
         self._db.close()
@@ -100,11 +104,19 @@ class SunHome:
             raise PaperError("foreign host", f"key id {kid.hex()} does not sign for {asked.host}")
         if asked.home != self._place:
             raise PaperError("not for us", f"a question for {asked.home}; this is {self._place}")
+        self._count(asked.host, len(asked.messages), now_utc_s // DAY_S)
         outcomes = []
         for message in asked.messages:
             outcomes.append(self._outcome(asked.host, message, now_utc_s))
             yield
         return sign_sun_answer(self._signer, SunAnswer(self._place, asked.host, digest_of(data), tuple(outcomes)))
+
+    def _count(self, host: str, messages: int, day: int) -> None:
+        """One place must not fill the disk with questions, each of which is kept for ninety days."""
+        since, asked = self._asked.get(host, (day, 0))
+        self._asked[host] = (day, messages + (asked if since == day else 0))
+        if self._asked[host][1] > MAX_A_DAY:
+            raise PaperError("too much", f"{host} asked about more than {MAX_A_DAY} messages today")
 
     def _outcome(self, host: str, message: SunMessage, now_utc_s: int) -> SunOutcome:
         said = hashlib.sha256(message.number.encode() + message.picc_data + message.cmac).digest()
@@ -215,6 +227,10 @@ def sun_route(home: SunHome, now_utc_s: Callable[[], int | None], pace: Pace, bo
         except BodyRefused as error:
             return refused(error.status, error.reason, str(error))
         except PaperError as error:
+            if error.reason == "too much":
+                answer = refused(429, "later", str(error))
+                answer.headers["Retry-After"] = str(LATER_S)
+                return answer
             return refused(403 if error.reason in ("unknown key", "foreign host") else 400, error.reason, str(error))
         except BadgeError as error:
             event("card's message not checked", why=error)

@@ -14,6 +14,7 @@ from balise_gateway.badges.federation import bodies
 from balise_gateway.badges.federation.bodies import Bodies, BodyRefused, address_of
 from balise_gateway.badges.federation.exchange import DAY_S, FILE_NAME, MAX_CONFLICTS, MAX_ENVELOPES, MAX_RANGES
 from balise_gateway.badges.federation.exchange_paths import MAX_BODY_BYTES
+from balise_gateway.badges.federation.sun_service import MAX_A_DAY
 from balise_gateway.delivery.http_hub import Http
 from balise_gateway.errors import HubAway
 from balise_wire import cbor, cose
@@ -280,3 +281,24 @@ def test_a_page_of_anywhere_else_does_nothing_whatever_it_calls_itself(tmp_path:
     desk.enter()
     assert desk.post("enter", {"Origin": origin}, name="Zoe").status_code == 403
     assert desk.place.subscribers() == []
+
+
+def test_a_host_that_asks_about_cards_without_end_is_told_to_come_again(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.home._asked[HOST] = (NOW_S // DAY_S, MAX_A_DAY - 1)  # so many today
+
+    def asked(*taps: int) -> int:
+        question = SunQuestion(HOME, HOST, tuple(message(tap, tap) for tap in taps))
+        body = sign_question(HOST_SIGNER, question)
+
+        async def sent() -> httpx.Response:
+            async with httpx.AsyncClient(transport=scene.net) as client:
+                return await client.post(f"https://{HOME}/badge/v1/sun", content=body)
+
+        return asyncio.run(sent()).status_code
+
+    assert asked(1) == 200
+    assert asked(2) == 429
+    scene.now_s = NOW_S + DAY_S
+    assert asked(3) == 200
+    scene.close()
