@@ -98,6 +98,11 @@ async def all_said(place: PlaceAt, visits: int) -> None:
     await until(lambda: len(visits_in(own_visits(place.folder))) >= visits)
 
 
+async def tap_said(place: PlaceAt, tap: int) -> None:
+    """This tap is signed in its home log, whatever is forgotten there already."""
+    await until(lambda: tap in [visit.map["tap"] for visit in visits_in(own_visits(place.folder))])
+
+
 def said(place: PlaceAt) -> bool:
     """Whether the journal has every tap of the book."""
     return not place.office.records.book.unsaid()

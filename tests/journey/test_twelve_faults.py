@@ -345,7 +345,7 @@ def test_11_times_that_are_too_old_are_in_no_file_any_more_and_the_bill_is(tmp_p
         for place in (here, there):
             await place.office.works.daily.look()  # the lines of December are kept in January
         scenes.tapped(here, number, 80 * 24, home=THERE)
-        await scenes.all_said(here, 3)  # a home log keeps its last envelope: now it is this one
+        await scenes.tap_said(here, 3)  # a home log keeps its last envelope: now it is this one
         here.clock.now_ms += DAY_MS
         for place in (here, there):  # which forgot yesterday, as every day
             place.office.records.book.note_forgot(here.clock.now_ms // DAY_MS - 1)
