@@ -6,10 +6,11 @@ from pathlib import Path
 
 import httpx
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from starlette.applications import Starlette
 
 from balise_gateway.config import parse
 from balise_gateway.daemon import Gateway
-from balise_gateway.operation.metrics import exposition
+from balise_gateway.operation.metrics import exposition, route
 from balise_sim.processes import free_ports
 from gateway.support import FakeClock, played, toml
 
@@ -58,3 +59,34 @@ async def _answers(client: httpx.AsyncClient) -> bool:
         return (await client.get("/status.json")).status_code == 200
     except httpx.TransportError:
         return False
+
+
+ODD = [
+    f"{OPEN}; version=abc",
+    "text/plain; version=x.y",
+    f"{OPEN}; version=9.9.9",
+    "a/b;" * 900,
+    f"{OPEN};escaping=\xe9",
+]
+
+
+def test_whatever_form_is_asked_for_one_of_two_is_told_and_made_once_for_each_status(tmp_path: Path) -> None:
+    """prometheus_client takes versions apart that a stranger wrote, and fails at letters."""
+    asked: list[int] = []
+    document: dict[str, object] = {"running": True, "journal": {"error": None}}
+
+    def status() -> dict[str, object]:
+        asked.append(1)
+        return document
+
+    async def scene() -> None:
+        transport = httpx.ASGITransport(Starlette(routes=[route(status, tmp_path)]))
+        async with httpx.AsyncClient(transport=transport, base_url="http://station") as client:
+            for accept in ODD:
+                answer = await client.get("/metrics", headers={"Accept": accept.encode("latin-1")})
+                wanted = f"{OPEN}; version=1.0.0" if OPEN in accept else "text/plain; version=0.0.4"
+                assert answer.status_code == 200
+                assert answer.headers["content-type"].startswith(wanted)
+
+    played(scene)
+    assert len(asked) == len(ODD)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Document = Mapping[str, Any]
 _MS_PER_S = 1_000
+_OPEN = "application/openmetrics-text"
+OPEN_METRICS = f"{_OPEN}; version=1.0.0"  # the two forms that are told; what else a scraper may ask for is not parsed
 
 
 def exposition(document: Document, data_dir: Path, accept: str) -> tuple[bytes, str]:
@@ -44,8 +46,13 @@ def route(status: Callable[[], Document], data_dir: Path) -> "Route":
     from starlette.responses import Response
     from starlette.routing import Route
 
+    made: dict[str, tuple[Document, bytes, str]] = {}  # by form: of which status
+
     async def metrics(request: Request) -> Response:
-        text, content_type = exposition(status(), data_dir, request.headers.get("accept", ""))
+        document, form = status(), OPEN_METRICS if _OPEN in request.headers.get("accept", "") else ""
+        if form not in made or made[form][0] is not document:
+            made[form] = (document, *exposition(document, data_dir, form))
+        _, text, content_type = made[form]
         return Response(text, headers={"Content-Type": content_type})
 
     return Route("/metrics", metrics)

@@ -4,6 +4,7 @@ Promises that without a code of the last minutes nothing is recorded, that a for
 whoever tries many numbers is told to wait. Leaves the verdict to `take`, and HTML to `page.py`.
 """
 
+import functools
 import io
 import re
 from collections.abc import Callable
@@ -101,6 +102,7 @@ def _code_in(text: str) -> str:
     return text if _CODE.fullmatch(text) else ""
 
 
+@functools.lru_cache(maxsize=4)  # whoever asks all the time does not have it drawn all the time
 def _svg(url: str) -> bytes:
     try:
         import segno
