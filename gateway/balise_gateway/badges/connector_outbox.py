@@ -20,7 +20,7 @@ FILE_NAME = "connectors.db"
 KEEP_DAYS = 400  # that a figure was recorded: longer than any place keeps the taps it was made of
 MAX_REASON_CHARS = 300
 MOST_HALF_DAYS = 48
-_WAITING, _RECORDED, _REFUSED = 0, 1, 2
+_RECORDED, _REFUSED = 1, 2  # 0: waiting
 _STEPS = (
     """
     CREATE TABLE usage (

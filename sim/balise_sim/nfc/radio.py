@@ -14,7 +14,7 @@ from balise_sim.nfc.field import SELECT_S, Field, air_s, in_order
 from balise_sim.nfc.isodep import RATS, Picc
 
 OK, TIMEOUT, BAD_CRC, BAD_FORMAT, AUTHENTICATION = 0x00, 0x01, 0x02, 0x13, 0x14  # 7.1, table 7
-INVALID_PARAMETER, WRONG_CONTEXT = 0x10, 0x27
+WRONG_CONTEXT = 0x27
 MORE, TARGET_MASK = 0x40, 0x3F
 MAX_TARGETS, LONGEST_PART = 2, 262
 ENDLESS = 0xFF

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
+from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from balise_gateway.badges.cards.diversify import aes_cmac
 from balise_gateway.errors import PaperError
 
 BLOCK_BYTES, UID_BYTES, COUNTER_BYTES, CMAC_BYTES = 16, 7, 3, 8
 _UID_AND_COUNTER = 0xC7  # section 3.4.2.1: UID mirrored, counter mirrored, a UID of seven bytes
-_SV1, _SV2 = bytes.fromhex("c33c00010080"), bytes.fromhex("3cc300010080")  # sections 3.4.4.2.1 and 3.4.4.2
+_SV2 = bytes.fromhex("3cc300010080")  # section 3.4.4.2
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,3 @@ def cmac_of(file_key: bytes, tap: Tap, mac_input: bytes = b"") -> bytes:
 def mac_session_key(file_key: bytes, tap: Tap) -> bytes:
     """KSesSDMFileReadMAC."""
     return aes_cmac(file_key, _SV2 + tap._said())
-
-
-def open_file_data(file_key: bytes, tap: Tap, encrypted: bytes) -> bytes:
-    """What a chip that mirrors part of its file encrypts there (section 3.4.4.2.1). Check the CMAC first."""
-    if not encrypted or len(encrypted) % BLOCK_BYTES:
-        raise PaperError("signature", f"encrypted file data of {len(encrypted)} bytes, not whole blocks")
-    key = aes_cmac(file_key, _SV1 + tap._said())
-    encryptor = Cipher(AES(key), ECB()).encryptor()
-    start = tap.counter.to_bytes(COUNTER_BYTES, "little") + bytes(BLOCK_BYTES - COUNTER_BYTES)
-    decryptor = Cipher(AES(key), CBC(encryptor.update(start) + encryptor.finalize())).decryptor()
-    return decryptor.update(encrypted) + decryptor.finalize()

@@ -79,7 +79,7 @@ class Connector:
             customer = await self._customer(member)
             if customer is None:
                 return None
-            said = await self._site.call(self._settings.method, self._question(member, customer))
+            said = await self._site.call(self._settings.method, self._question(customer))
             if not said.is_yes:
                 raise self._stops(said, f"the function {self._settings.method}")
             left = balance_in(said.value, self._settings)
@@ -124,7 +124,7 @@ class Connector:
                     customers.add(str(link.get("link_name")))
         return customers.pop() if len(customers) == 1 else None
 
-    def _question(self, member: str, customer: str) -> dict[str, object]:
+    def _question(self, customer: str) -> dict[str, object]:
         """For every version at once: Frappe leaves out what a function does not take (frappe.get_newargs)."""
         utc_ms = known_utc_ms(self._clock)
         words: dict[str, object] = {"customer": customer}

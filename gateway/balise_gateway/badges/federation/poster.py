@@ -12,7 +12,7 @@ from balise_gateway.errors import BadgeError, MissingExtra
 if TYPE_CHECKING:
     import segno
 
-A4_WIDTH_MM, A4_HEIGHT_MM, CODE_MM, CODE_TOP_MM = 210, 297, 120, 95
+A4_WIDTH_MM, CODE_MM, CODE_TOP_MM = 210, 120, 95
 QUIET_MODULES = 4  # ISO/IEC 18004: four modules of white around the code
 _FRENCH = ("Vous êtes membre d’un autre lieu ?", "Scannez ce code, choisissez votre lieu, et votre passage est compté.")
 _ENGLISH = ("Are you a member of another place?", "Scan this code, choose your place, and your visit is counted.")

@@ -16,8 +16,6 @@ from balise_gateway.settings import Key
 
 NEEDS = needs.PINS
 
-LAMPS = ("red", "yellow", "green")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:

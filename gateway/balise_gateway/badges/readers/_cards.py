@@ -11,7 +11,7 @@ from balise_gateway.errors import CardLost, CardRefused
 
 PAGE_BYTES, READ_PAGES, FAST_PAGES = 4, 4, 32
 _READ, _FAST_READ, _WRITE, _GET_VERSION, _READ_SIG = 0x30, 0x3A, 0xA2, 0x60, 0x3C
-_NULL, _LOCKS, _MEMORY, _MESSAGE, _END = 0x00, 0x01, 0x02, 0x03, 0xFE  # TLV, T2T 2.3
+_NULL, _MESSAGE, _END = 0x00, 0x03, 0xFE  # TLV, T2T 2.3; others have a length, and are gone over
 _MAGIC = 0xE1
 _OK, _MORE = b"\x90\x00", b"\x91\xaf"
 _NDEF_APP = bytes.fromhex("d2760000850101")

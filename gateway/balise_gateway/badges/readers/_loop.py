@@ -178,3 +178,17 @@ class CardLoop:
         except LineFault as fault:
             self._fault(fault)
             return False
+
+
+class CardReader(BaseReader):
+    """A reader that cards lie on, and that can write to them. A kind has `_open`, with a loop over its field."""
+
+    def _open(self) -> CardLoop:
+        raise NotImplementedError
+
+    def _card_work(self, stop: Stop, job: Callable[[Chip], T], timeout_s: float) -> T:
+        loop = self._open()
+        try:
+            return loop.work(stop, job, timeout_s)
+        finally:
+            loop.close()

@@ -7,20 +7,16 @@ memory to `_cards.py`, drivers and cables to pcscd. Sources: PC/SC Part 3, rev. 
 "ACR122U API", v2.04, 6.1 and 6.7. Tested on the real pcscd with an emulated reader, on no real one.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from balise_gateway.badges.needs import Need
-from balise_gateway.badges.readers import Chip
-from balise_gateway.badges.readers._base import BaseReader, ReaderSettings, Stop
-from balise_gateway.badges.readers._loop import CardLoop
+from balise_gateway.badges.readers._base import ReaderSettings
+from balise_gateway.badges.readers._loop import CardLoop, CardReader
 from balise_gateway.errors import MissingExtra
 from balise_gateway.settings import Key
 
 NEEDS = Need(pcscd=True)
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +32,7 @@ class Settings(ReaderSettings):
     poll_s: Annotated[float, Key("how long to wait between two looks for a card", 0.02, 2.0)] = 0.1
 
 
-class Reader(BaseReader):
+class Reader(CardReader):
     """One reader of pcscd's."""
 
     def __init__(self, settings: Settings) -> None:
@@ -51,10 +47,3 @@ class Reader(BaseReader):
         settings = self._settings
         field = _pcsc_field.opened(settings.reader, settings.direct, settings.buzzer, self._counters)
         return CardLoop(self, field, settings.poll_s, settings.originality)
-
-    def _card_work(self, stop: Stop, job: Callable[[Chip], T], timeout_s: float) -> T:
-        loop = self._open()
-        try:
-            return loop.work(stop, job, timeout_s)
-        finally:
-            loop.close()

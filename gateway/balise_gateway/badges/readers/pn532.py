@@ -14,21 +14,17 @@ Leaves the card's memory to `_cards.py`. No authentication of MIFARE Classic: it
 read. Tested on an emulated chip, on no real one.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from balise_gateway.badges import needs
-from balise_gateway.badges.readers import Chip
-from balise_gateway.badges.readers._base import BaseReader, DeviceAway, ReaderSettings, Stop
-from balise_gateway.badges.readers._loop import CardLoop
+from balise_gateway.badges.readers._base import DeviceAway, ReaderSettings
+from balise_gateway.badges.readers._loop import CardLoop, CardReader
 from balise_gateway.errors import MissingExtra
 from balise_gateway.settings import Key
 
 NEEDS = needs.SERIAL
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +46,7 @@ class Settings(ReaderSettings):
         return f"path = {given!r}: give one whole path, such as /dev/serial0"
 
 
-class Reader(BaseReader):
+class Reader(CardReader):
     """One PN532."""
 
     def __init__(self, settings: Settings) -> None:
@@ -70,10 +66,3 @@ class Reader(BaseReader):
             line.close()
             raise
         return CardLoop(self, chip, self._settings.poll_s, self._settings.originality)
-
-    def _card_work(self, stop: Stop, job: Callable[[Chip], T], timeout_s: float) -> T:
-        loop = self._open()
-        try:
-            return loop.work(stop, job, timeout_s)
-        finally:
-            loop.close()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import xor
 
-ACK, NAK_ARGUMENT, NAK_AUTHENTICATION, NAK_WRITE = b"\x0a", b"\x00", b"\x04", b"\x05"  # 9.3, table 23
+ACK, NAK_ARGUMENT, NAK_AUTHENTICATION = b"\x0a", b"\x00", b"\x04"  # 9.3, table 23
 CASCADE_TAG = 0x88
 PAGE_BYTES = 4
 

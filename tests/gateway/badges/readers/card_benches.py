@@ -4,11 +4,14 @@ emulated reader.
 libpcsclite looks for its socket's name once in a process, so every pcscd of a process stands in the same folder.
 """
 
+import asyncio
 import atexit
+import contextlib
 import functools
 import os
 import shutil
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +194,15 @@ class PcscBench(CardBench):
         """So many looks of the reader later."""
         wanted = self.counter("looks") + count
         await until(lambda: self.counter("looks") >= wanted)
+
+
+@contextlib.asynccontextmanager
+async def reading(bench: CardBench) -> AsyncIterator[list[Seen]]:
+    """The reader of this bench reads; what it hands over."""
+    seen: list[Seen] = []
+    task = asyncio.create_task(bench.reader.run(lambda _, one: seen.append(one)))
+    await until(lambda: bench.reader.status()["state"] == "up")
+    yield seen
+    assert not task.done()
+    task.cancel()
+    await asyncio.wait([task])

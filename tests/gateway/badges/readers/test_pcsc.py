@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from balise_gateway.badges.seen import Seen
 from balise_gateway.errors import BadgeError, CardLost, CardRefused
 from balise_sim.nfc import vpcd
 from balise_sim.nfc.cards import desfire, mifare_classic, ntag21x, ntag424
-from gateway.badges.readers.card_benches import PcscBench, uri_message
+from gateway.badges.readers.card_benches import PcscBench, reading, uri_message
 from gateway.support import played, until
 
 UID = bytes.fromhex("04a1b2c3d4e5f6")
@@ -31,17 +31,6 @@ def make(tmp_path: Path) -> Iterator[Callable[..., PcscBench]]:
             return bench
 
         yield made
-
-
-@contextlib.asynccontextmanager
-async def reading(bench: PcscBench) -> AsyncIterator[list[Seen]]:
-    seen: list[Seen] = []
-    task = asyncio.create_task(bench.reader.run(lambda _, one: seen.append(one)))
-    await until(lambda: bench.reader.status()["state"] == "up")
-    yield seen
-    assert not task.done()
-    task.cancel()
-    await asyncio.wait([task])
 
 
 def seen_of(bench: PcscBench, card: Any) -> Seen:

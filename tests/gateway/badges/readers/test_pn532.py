@@ -1,9 +1,7 @@
 """A PN532 by nfcpy, on the emulated chip: kinds of cards, speeds, faults of the line, cards torn away. No real chip."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +14,13 @@ from balise_gateway.badges.seen import Seen
 from balise_gateway.errors import ConfigError
 from balise_sim.nfc import isodep
 from balise_sim.nfc.cards import desfire, mifare_classic, ntag21x, ntag424
-from gateway.badges.readers.card_benches import Pn532Bench, message
+from gateway.badges.readers.card_benches import Pn532Bench, message, reading
 from gateway.badges.readers.code_benches import SerialBench
 from gateway.support import played, until
 
 UID = bytes.fromhex("04a1b2c3d4e5f6")
 SUN_URL = "https://b.example/t?picc_data=EF963FF7828658A599F3041510671E88&cmac=94EED9EE65337086"
 TORN = Seen(via="card", reader="door")
-
-
-@contextlib.asynccontextmanager
-async def reading(bench: Pn532Bench) -> AsyncIterator[list[Seen]]:
-    seen: list[Seen] = []
-    task = asyncio.create_task(bench.reader.run(lambda _, one: seen.append(one)))
-    await until(lambda: bench.reader.status()["state"] == "up")
-    yield seen
-    assert not task.done()
-    task.cancel()
-    await asyncio.wait([task])
 
 
 def seen_of(bench: Pn532Bench, card: Any) -> Seen:
