@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from balise_sim.nfc.pn532_tty import Pn532Tty
 from gateway.badges.cards.series_bench import Scene
 
-settings.register_profile("steady cards", derandomize=True, deadline=None, database=None)
+settings.register_profile(
+    "steady cards", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("steady cards")
 
 
