@@ -114,9 +114,8 @@ class _Doubt:
             repeats = surely + [other for other, holds in zip(unsure, same, strict=True) if holds]
             rest = never + [other for other, holds in zip(unsure, same, strict=True) if not holds]
             first = max([low, *(other.low - wait + 1 for other in repeats)])
-            last = min([high, *(other.high - wait for other in rest)])
-            if first <= last:
-                yield _Span(first, last), tuple(sorted(rest))
+            if first <= high:
+                yield _Span(first, high), tuple(sorted(rest))
 
     def _on_days(self, span: _Span) -> Iterator[_Kept]:
         day, last = self._day(span.low), self._day(span.high)
