@@ -146,11 +146,6 @@ class Book:
         """All that were recorded since then, in order."""
         return list(self._taps("who IS NOT NULL AND utc_s >= ? ORDER BY utc_s, tap", (utc_s,)))
 
-    def of_who(self, pseudonyms: Sequence[bytes]) -> list[Tap]:
-        """All taps of these pseudonyms."""
-        marks = ", ".join("?" * len(pseudonyms))
-        return list(self._taps(f"who IN ({marks}) ORDER BY tap", tuple(pseudonyms)))
-
     def provisional(self) -> list[Provisional]:
         """Taps in the journal that wait for their home's pseudonym."""
         query = (
@@ -169,13 +164,13 @@ class Book:
         uris = dict(self.db.execute("SELECT tap, uri FROM sun").fetchall())
         return [(tap, uris[tap.tap]) for tap in self._taps("tap IN (SELECT tap FROM sun) ORDER BY tap")]
 
-    def sun_answered(self, tap: int, grade: int | None) -> None:
-        """The home has verified the message (its grade), or refused it (None)."""
+    def sun_answered(self, tap: int, grade: int | None, refused: str = "") -> None:
+        """The home has verified the message (its grade), or refused it (None, and why)."""
         with transaction(self.db) as db:
             if grade is not None:
                 db.execute("UPDATE tap SET grade = ? WHERE tap = ?", (grade, tap))
             else:
-                db.execute("UPDATE tap SET reason = 'replay' WHERE tap = ?", (tap,))
+                db.execute("UPDATE tap SET reason = ? WHERE tap = ?", (refused, tap))
             db.execute("DELETE FROM sun WHERE tap = ?", (tap,))
 
     def note_utc(self, utc_s: int) -> None:

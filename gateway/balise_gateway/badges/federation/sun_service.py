@@ -50,6 +50,7 @@ PATH = "/v1/sun"  # below /badge
 GRADE = 2
 UNSURE = "unsure"  # the home cannot say: the tap keeps the grade that it had, and is no replay
 _REASONS = ("signature", "replay", "revoked", UNSURE)
+REASONS = ("signature", "replay", "revoked")  # why a message is refused; another home may write what it likes
 MAX_BODY_BYTES = 64 << 10
 TIMEOUT_S = 30.0
 DAY_S = 86_400
@@ -172,7 +173,7 @@ class SunAsker:
             address = parse_address(uri)
         except WireError as error:  # it was one when it was written down
             event("card's message refused", tap=tap.tap, reason=error.reason)
-            self._book.sun_answered(tap.tap, None)
+            self._book.sun_answered(tap.tap, None, error.reason)
             return None
         return SunMessage(tap.tap, address.number, address.picc_data, address.cmac, tap.utc_s, tap.unsure_s)
 
@@ -207,7 +208,7 @@ class SunAsker:
                 reason = outcome.reason if outcome.reason in _REASONS else "other"  # what it says may name a card
                 event("card's message refused", tap=tap.tap, reason=reason)
             held = tap.grade if outcome.reason == UNSURE else outcome.grade
-            self._book.sun_answered(tap.tap, held)
+            self._book.sun_answered(tap.tap, held, outcome.reason if outcome.reason in REASONS else "refused")
 
 
 def sun_route(home: SunHome, now_utc_s: Callable[[], int | None], pace: Pace, bodies: Bodies) -> "Route":

@@ -137,7 +137,7 @@ def test_a_home_that_cannot_say_leaves_the_tap_as_it_was(scene: Scene) -> None:
     scene.tapped(message(5))
     scene.ask()
     assert not scene.upgraded
-    assert [(told.grade, told.reason) for told in scene.book.of_who([WHO])] == [(0, "")]
+    assert [(told.grade, told.reason) for told in scene.book.visits_since(0)] == [(0, "")]
     assert scene.book.sun_waiting() == []
 
 
@@ -158,7 +158,15 @@ def test_a_message_that_is_shown_twice_is_a_replay_whoever_hands_it_on(scene: Sc
     scene.ask()
     assert scene.upgraded == [(tap, 2)]  # tap 1 of this host, as asked before
     assert scene.book.sun_waiting() == []
-    assert [told.reason for told in scene.book.of_who([WHO])] == ["", "replay"]
+    assert [told.reason for told in scene.book.visits_since(0)] == ["", "replay"]
+
+
+def test_why_a_home_refused_a_message_stands_in_the_hosts_book(scene: Scene) -> None:
+    scene.tapped(replace(message(5), cmac=bytes(8)))
+    scene.ask()
+    assert not scene.upgraded
+    assert scene.book.sun_waiting() == []
+    assert [(told.grade, told.reason) for told in scene.book.visits_since(0)] == [(0, "signature")]
 
 
 def test_a_message_that_comes_late_counts_where_its_time_fits(scene: Scene) -> None:
