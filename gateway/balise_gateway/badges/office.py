@@ -84,6 +84,7 @@ class Office:
         self.verdicts: list[Verdict] = []  # the newest ones, for the status
         self._told = asyncio.Event()
         self._works: _Works | None = None
+        self._resolved_by: object = None  # the version of the lists
         self._look_s = LOOK_S if config.readers or config.outputs else QUIET_LOOK_S
 
     def open(self) -> None:
@@ -95,6 +96,7 @@ class Office:
             self.records.open()
             self.runner.open()
             self._works = _Works(self, self._clock, self._journal, self._zone, self._transport)
+            self._resolved_by = None
             undo.pop_all()
 
     def open_or_tell(self) -> bool:
@@ -270,7 +272,10 @@ class Office:
             event("place key not changed", why=error)
         try:
             self.works.sayer.say()
-            self.works.sayer.resolve(self.records.lists)
+            lists = self.records.lists.version()
+            if lists != self._resolved_by:  # else nobody has a name who had none: there may be thousands
+                self.works.sayer.resolve(self.records.lists)
+                self._resolved_by = lists
             self.works.guests.say(self._journal)
         except (JournalError, BadgeError, WireError) as error:  # what was not said stays in the book
             event("visits not said yet", why=error)

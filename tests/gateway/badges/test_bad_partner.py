@@ -363,3 +363,29 @@ def test_an_endless_answer_about_cards_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(PaperError, match="too large"):
         scene.asker._take(home, b"question", bytes(70_000), {})
     scene.close()
+
+
+def test_who_shows_a_thousand_invented_numbers_has_them_looked_up_once_for_each_list(tmp_path: Path) -> None:
+    """Numbers of a home whose list has not come are noted under names of ours, until a list says who they are."""
+
+    async def scene() -> None:
+        async with places(tmp_path, HERE, THERE) as made:
+            here, there = made.values()
+            here.roads.cut.add(THERE)
+            number, lists = there.member("zoe"), here.office.records.lists
+            for invented in range(50):
+                assert here.show(card.make_number(invented.to_bytes(6, "big")), home=THERE).reason == "no list"
+            assert here.show(number, home=THERE).reason == "no list"
+            here.office._say()
+            asked: list[str] = []
+            lists._db.set_trace_callback(asked.append)
+            for _ in range(5):
+                here.show(number, home=THERE)
+                here.office._say()
+            assert sum("USING (home, token)" in text for text in asked) < 50
+            lists._db.set_trace_callback(None)
+            here.roads.cut.clear()
+            await here.office.works.rounds.once()
+            await until(lambda: len(here.office.records.book.provisional()) == 50)  # zoe has her own name now
+
+    asyncio.run(scene())

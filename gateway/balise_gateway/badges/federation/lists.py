@@ -67,6 +67,11 @@ class CardLists:
     def close(self) -> None:
         self._db.close()
 
+    def version(self) -> object:
+        """Another one whenever a list has changed, here or by a command beside the gateway; costs next to nothing."""
+        (elsewhere,) = self._db.execute("PRAGMA data_version").fetchone()
+        return elsewhere, self._db.total_changes
+
     def by_number(self, home: str, number: str) -> Found | None:
         """The card with this number (ten characters); None when the home's list does not have it."""
         token = self.token_of(home, number)
