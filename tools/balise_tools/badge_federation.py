@@ -23,7 +23,8 @@ from balise_gateway.errors import GatewayError, PaperError
 from balise_gateway.keys import KeyFile
 from balise_gateway.keys import load_or_make as gateway_signer
 from balise_tools.gateway_config import CONFIG_ERROR, DEFAULT_CONFIG, FAILED, ConfigFile, load
-from balise_wire.envelope import Signer
+from balise_wire.card_list import peek_list
+from balise_wire.envelope import Signer, split_sequence
 from balise_wire.errors import WireError
 from balise_wire.places import Place, Table, read_table, sign_table
 
@@ -142,14 +143,32 @@ def import_lists(
     files: Annotated[list[Path], typer.Argument(help="Lists of other homes for this place.")],
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Takes lists that were brought on a stick."""
+    """Takes lists that were brought on a stick; of several files those for other places are left alone."""
+    place, refused = of_place(config)[1].place, False
     with _Lists(config) as (lists, _):
         for file in files:
+            data = _read(file)
+            host = _host_of(data)
+            if len(files) > 1 and host not in ("", place):
+                typer.echo(f"{file.name}: for {host}, left alone")
+                continue
             try:
-                new = lists.take(_read(file), int(time.time()))
+                new = lists.take(data, int(time.time()))
             except PaperError as error:
-                fail(f"{file.name}: {error}", FAILED)
-            typer.echo(f"{file.name}: {'taken' if new else 'held already'}")
+                typer.echo(f"balise badge: {file.name}: {error}", err=True)
+                refused = True
+            else:
+                typer.echo(f"{file.name}: {'taken' if new else 'held already'}")
+    if refused:
+        raise typer.Exit(FAILED)
+
+
+def _host_of(data: bytes) -> str:
+    """For which place the list says that it is; empty where it says nothing."""
+    try:
+        return peek_list(next(iter(split_sequence(data)), b""))[1]
+    except WireError:
+        return ""
 
 
 @lists_app.command("write")

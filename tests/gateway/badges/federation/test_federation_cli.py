@@ -128,7 +128,17 @@ def test_lists_are_written_for_every_host_and_read_there(tmp_path: Path) -> None
     stick = tmp_path / f"{HOME}--host.example.list"
     assert run("lists", "write", tmp_path, "-c", tmp_path / HOME / "gateway.toml") == (0, f"{stick}\n")
     there = tmp_path / "host.example" / "gateway.toml"
-    assert run("lists", "import", stick, "-c", there) == (0, f"{stick.name}: taken\n")
+    other = tmp_path / "other.list"
+    assert run("lists", "write", tmp_path, "-c", there)[0] == 0
+    (tmp_path / f"host.example--{HOME}.list").rename(other)
+    broken = tmp_path / "broken.list"
+    broken.write_bytes(b"no list")
+    code, said = run("lists", "import", other, broken, stick, "-c", there)
+    assert code == 1
+    assert said.splitlines()[0] == f"other.list: for {HOME}, left alone"
+    assert said.splitlines()[1].startswith("balise badge: broken.list: malformed")
+    assert said.splitlines()[2] == f"{stick.name}: taken"
+    assert run("lists", "import", stick, "-c", there) == (0, f"{stick.name}: held already\n")
     assert run("lists", "show", "-c", there) == (0, f"{HOME}: list 1000, 0 hours old\n")
     host = tmp_path / "host.example" / "data"
     places = TableCache(host, bytes.fromhex(key))
