@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from balise_gateway.badges.federation.files import read_toml
 from balise_gateway.errors import ConfigError, PaperError
 from balise_gateway.settings import Key, build, refuse_unknown
 from balise_wire.errors import WireError
@@ -148,7 +149,7 @@ def parse(raw: bytes, path: Path) -> Agreement:
 
 
 def _parse(raw: bytes, path: Path) -> Agreement:
-    document, file = tomllib.loads(raw.decode()), str(path)
+    document, file = read_toml(raw), str(path)
     names = [*_Head.__dataclass_fields__, "rules", "place"]
     refuse_unknown(document, names, "agreement", file)
     head = build(_Head, {k: v for k, v in document.items() if k not in ("rules", "place")}, "agreement", file)

@@ -7,6 +7,7 @@ import json
 import tomllib
 from pathlib import Path
 
+from balise_gateway.badges.federation.files import read_toml
 from balise_gateway.errors import PaperError
 from balise_wire.places import KEY_BYTES, Place
 
@@ -17,7 +18,7 @@ _NEEDED = {"id", "name", "prefix", "sign", "box", "gateways"}
 def places_of(path: Path) -> tuple[Place, ...]:
     """The places that this file describes. Raises PaperError."""
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        told = read_toml(path.read_bytes())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PaperError("malformed", f"{path}: {error}") from error
     entries = told.get("place")

@@ -1,5 +1,6 @@
 """The agreement: every fault is named with file and key, and only true signatures count."""
 
+import tracemalloc
 from pathlib import Path
 
 import cbor2
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from balise_gateway.badges.billing import agreement as agreements
 from balise_gateway.badges.billing import signatures
+from balise_gateway.badges.federation import files
+from balise_gateway.badges.federation.table_toml import places_of
 from balise_gateway.errors import PaperError
 from balise_wire import cose
 from balise_wire.envelope import Signer
@@ -87,6 +90,24 @@ def test_hostile_files_are_named_and_never_crash(junk: bytes, at: int) -> None:
     else:
         told = "agreement: agreement.toml"  # white space, or a comment
     assert told.startswith("agreement: agreement.toml")
+
+
+DEEP = ["a = " + "[" * 50_000, "a = " + "{b=" * 50_000, "a" + ".a" * 60_000 + " = 1", "[" + "a . " * 60_000 + "b]"]
+DEEP += ['"a b"' + '."a b"' * 30_000 + " = 1", "'a b' . " * 30_000 + "b = 1"]
+DEEP += ["# " + "x" * files.MAX_TOML_BYTES]
+
+
+@pytest.mark.parametrize("junk", DEEP)
+def test_a_file_that_is_nested_without_end_is_named_and_takes_no_memory(tmp_path: Path, junk: str) -> None:
+    tracemalloc.start()
+    with pytest.raises(PaperError, match=r"agreement\.toml: not TOML"):
+        agreements.parse((GOOD + junk).encode(), FILE)
+    (tmp_path / "places.toml").write_text(junk, encoding="utf-8")
+    with pytest.raises(PaperError, match=r"places\.toml"):
+        places_of(tmp_path / "places.toml")
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 20 << 20
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
