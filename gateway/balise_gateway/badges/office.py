@@ -8,6 +8,7 @@ and that `close` leaves doors and screens in their safe state. Leaves every job 
 import asyncio
 import contextlib
 import functools
+import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -115,17 +116,34 @@ class Office:
         return self._obeyed == _obeyed(config)
 
     async def run(self, sending: Sending) -> None:
-        """Runs until cancelled; the journal is open. A place whose files cannot be opened is tried again."""
-        while self._works is None and not self.open_or_tell():
-            self.front.tell(Showing("unplugged"), asyncio.get_running_loop().time())
-            await asyncio.sleep(OPEN_AGAIN_S)
-        works = self.works
-        try:
-            with giving_way():
-                await self._run(works, sending)
-        finally:
-            await works.close()
-            await self.runner.close()
+        """Runs until cancelled; the journal is open. A place whose files cannot be used is tried again.
+
+        Sensors go on without it: a card that wears out may spoil any file, also one that was opened well.
+        """
+        while True:
+            while self._works is None and not self.open_or_tell():
+                await self._shut()
+            works = self.works
+            try:
+                with giving_way():
+                    await self._run(works, sending)
+            except* sqlite3.Error as errors:
+                self._cannot_be_used(errors)
+            finally:
+                await works.close()
+                await self.runner.close()
+            self._close_files()
+            await self._shut()
+
+    async def _shut(self) -> None:
+        self.front.tell(Showing("unplugged"), asyncio.get_running_loop().time())
+        await asyncio.sleep(OPEN_AGAIN_S)
+
+    def _cannot_be_used(self, why: BaseException) -> None:
+        while isinstance(why, BaseExceptionGroup):
+            why = why.exceptions[0]
+        self._problem = f"a file of the place: {why}; set it aside, and restore it from a backup"
+        event("badges cannot be used", why=self._problem, retry_s=OPEN_AGAIN_S)
 
     async def _run(self, works: "_Works", sending: Sending) -> None:
         async with asyncio.TaskGroup() as group:
@@ -175,6 +193,9 @@ class Office:
         for reader in self.readers:
             reader.close()
         self.front.close()
+        self._close_files()
+
+    def _close_files(self) -> None:
         if self._works is not None:
             self._works.guests.close()
         self.records.close()
@@ -229,7 +250,12 @@ class Office:
             await asyncio.sleep(again_s)
 
     def _seen(self, reader: Reader, seen: Seen) -> None:
-        self.take(seen)
+        try:
+            self.take(seen)
+        except (sqlite3.Error, BadgeError) as error:  # a file that was opened well, and is damaged
+            event("tap not kept", why=error)
+            showing = Showing("desk", "not kept", until_s=self.settings.show_s)
+            self.front.tell(showing, asyncio.get_running_loop().time())
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         if self._works is None:
