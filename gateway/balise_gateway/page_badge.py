@@ -9,12 +9,17 @@ from html import escape
 from typing import Any
 
 _DAY_S = 86_400
+_WELL = ("up", "not used yet", "not asked yet")  # the latter two: nothing has been shown or asked so far
 _WORDS = {
     "badges": ("Badges", "Badges"),
     "reader": ("Lecteur", "Reader"),
     "shown": ("Cartes présentées", "Cards shown"),
     "waiting": ("Visites à envoyer", "Visits to send"),
     "lists": ("Listes de cartes", "Lists of cards"),
+    "output": ("Affichage", "Output"),
+    "software": ("Autre logiciel", "Other software"),
+    "today": ("moins d'un jour", "less than a day"),
+    "day": ("1 jour", "1 day"),
     "days": ("jours", "days"),
     "old": ("ancienne", "old"),
     "none": ("pas encore de liste", "no list yet"),
@@ -46,6 +51,12 @@ def _rows(badge: Mapping[str, Any], word: Mapping[str, str], which: int) -> list
     for reader in badge["readers"]:
         state = word["ok"] if reader["state"] == "up" else _bad(reader["state"])
         rows.append((f"{word['reader']} {escape(str(reader['name']))}", state))
+    for output in badge["outputs"]:
+        state = word["ok"] if output["state"] in _WELL else _bad(output["state"])
+        rows.append((f"{word['output']} {escape(str(output['kind']))}", state))
+    for told in badge["connectors"]:
+        state = word["ok"] if told["state"] in _WELL else _bad(told["state"])
+        rows.append((f"{word['software']} {escape(str(told['name']))}", state))
     said = _shown(badge["taps"], lambda state: _VERDICTS.get(state, (state, state))[which])
     rows.append((word["shown"], said or word["nothing"]))
     rows.append((word["waiting"], str(badge["waiting"])))
@@ -69,10 +80,14 @@ def _list(told: Mapping[str, Any], away: Mapping[str, str], word: Mapping[str, s
     elif told["age_s"] is None:
         text = home
     else:
-        text = f"{home}: {told['age_s'] / _DAY_S:.1f} {word['days']}"
+        text = f"{home}: {_days(told['age_s'] // _DAY_S, word)}"
     faults = [word["old"]] if told["stale"] and told["utc_s"] is not None else []
     faults += [word["away"]] if told["home"] in away else []
     return _bad(text, *faults) if faults or told["utc_s"] is None else escape(text)
+
+
+def _days(days: int, word: Mapping[str, str]) -> str:
+    return word["today"] if days < 1 else word["day"] if days == 1 else f"{days} {word['days']}"
 
 
 def _bad(text: object, *faults: str) -> str:

@@ -148,7 +148,7 @@ class CardLists:
         table = self._table()
         homes = {place.id for place in table.places} - {self._place} if table else set()
         told: list[dict[str, object]] = []
-        for home in sorted(homes | rows.keys() | (counts.keys() - {""})):
+        for home in sorted(homes | rows.keys() | (counts.keys() - {"", self._place})):
             number, utc_s = rows.get(home, [0, None])
             age_s = None if utc_s is None or now_utc_s is None else max(0, now_utc_s - utc_s)
             row = {"home": home, "number": number, "utc_s": utc_s, "age_s": age_s, "refused": counts.get(home, {})}

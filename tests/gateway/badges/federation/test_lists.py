@@ -205,6 +205,13 @@ def test_an_old_list_is_a_rollback_and_a_revoked_card_stays_revoked(tmp_path: Pa
     assert told["refused"] == {"rollback": 1}
 
 
+def test_a_place_that_is_brought_its_own_list_does_not_wait_for_one_of_itself(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE)
+    own = HomeLists(tmp_path / "own", HOST, KEYS[HOST], pair.register, lambda: pair.table.table)
+    assert refusal(pair.host, own.message(THIRD, 0, NOW_S, PARIS)) == "not for us"
+    assert HOST not in [told["home"] for told in pair.host.ages(NOW_S, DAY_S)]
+
+
 def test_a_list_for_another_host_by_another_home_or_with_changed_bytes_is_refused(tmp_path: Path) -> None:
     pair = Pair(tmp_path, ONE)
     assert refusal(pair.host, pair.home.message(THIRD, 0, NOW_S, PARIS)) == "not for us"

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import subprocess
+from html import unescape
 from pathlib import Path
 
+import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from balise_gateway import page, page_badge
@@ -71,8 +73,21 @@ def test_the_lines_of_a_status_say_how_outputs_and_the_places_own_software_are(t
             told = list(gateway_badge.lines(badge))
             assert "  output led: away: not installed: …" in told
             assert "  connector dokos: up; 2 waiting, 3 refused" in told
+            shown = page_badge.html(badge, english=False)
+            assert '<td>Affichage led</td><td><span class="bad">away: not installed: …</span></td>' in shown
+            assert "<td>Autre logiciel dokos</td><td>tout va bien</td>" in shown
 
     asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("days", "said"), [(0.9, "moins d'un jour"), (1, "1 jour"), (1.9, "1 jour"), (2, "2 jours"), (30, "30 jours")]
+)
+def test_the_page_says_how_old_a_list_is_in_whole_days(days: float, said: str) -> None:
+    listed = {"home": THERE, "number": 1, "utc_s": START_UTC_MS // 1_000, "age_s": int(days * 86_400), "stale": False}
+    badge = {"place": HERE, "readers": [], "outputs": [], "connectors": [], "taps": {}, "waiting": 0, "away": {}}
+    shown = unescape(page_badge.html({**badge, "lists": [listed]}, english=False))
+    assert f"{THERE}: {said}</td>" in shown
 
 
 def test_prometheus_reads_taps_lists_and_refusals(tmp_path: Path) -> None:
