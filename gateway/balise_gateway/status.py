@@ -21,14 +21,14 @@ AGE_S = 0.1  # how old a status may be: whoever asks a hundred times a second do
 _MAX_PARKED_TOLD = 20
 
 
-def shared(status: Callable[[], Document]) -> Callable[[], Document]:
-    """The same, made again when it is older than AGE_S."""
+def shared(status: Callable[[], Document], age_s: float = AGE_S) -> Callable[[], Document]:
+    """The same, made again when it is older than that."""
     made_s, document = float("-inf"), Document()
 
     def told() -> Document:
         nonlocal made_s, document
         now_s = asyncio.get_running_loop().time()
-        if now_s - made_s >= AGE_S:
+        if now_s - made_s >= age_s:
             made_s, document = now_s, status()
         return document
 

@@ -4,16 +4,17 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from balise_gateway import serving
 from balise_gateway.serving import Limits
-from balise_gateway.status import AGE_S, shared
+from balise_gateway.status import shared
+from gateway.support import until
 
 PATIENCE_S = 60  # of the tests
-QUICK = Limits(patience_s=0.2)
+QUICK, STEADY = Limits(patience_s=0.2), Limits(patience_s=2.0)
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 HUGE = b"x" * (64 << 20)
 
@@ -27,20 +28,25 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": HUGE, "more_body": True})
         await send({"type": "http.response.body", "body": b"end"})
     elif scope["path"] == "/slow":
-        for _ in range(8):
-            await asyncio.sleep(QUICK.patience_s / 4)
+        for _ in range(6):
+            await asyncio.sleep(STEADY.patience_s / 4)
             await send({"type": "http.response.body", "body": b"alive\n", "more_body": True})
         await send({"type": "http.response.body", "body": b"the end"})
     else:
         await send({"type": "http.response.body", "body": b"well"})
 
 
-Connect = Callable[..., Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+class Connect(Protocol):
+    """Makes a connection; `open_now` are those that the server has."""
+
+    open_now: Callable[[], list[Any]]
+
+    async def __call__(self, source: str = ...) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]: ...
 
 
 @asynccontextmanager
 async def served(limits: Limits, host: str = "127.0.0.1") -> AsyncIterator[Connect]:
-    factory, _ = serving.protocol(application, "a test", limits)
+    factory, connections = serving.protocol(application, "a test", limits)
     server = await asyncio.get_running_loop().create_server(factory, host, 0)
     port, writers = server.sockets[0].getsockname()[1], list[asyncio.StreamWriter]()
 
@@ -49,8 +55,9 @@ async def served(limits: Limits, host: str = "127.0.0.1") -> AsyncIterator[Conne
         writers.append(made[1])
         return made
 
+    connect.open_now = lambda: list(connections)  # type: ignore[attr-defined]
     try:
-        yield connect
+        yield connect  # type: ignore[misc]
     finally:
         server.close()
         for writer in writers:
@@ -112,7 +119,7 @@ def test_who_does_not_read_what_was_asked_for_is_let_go() -> None:
             await reader.readline()
             transport: Any = writer.transport
             transport.pause_reading()
-            await asyncio.sleep(4 * QUICK.patience_s)
+            await until(lambda: not connect.open_now())
             transport.resume_reading()
             assert len(await until_closed(reader)) < len(HUGE)
 
@@ -121,14 +128,14 @@ def test_who_does_not_read_what_was_asked_for_is_let_go() -> None:
 
 def test_a_stream_that_goes_on_and_requests_one_after_the_other_are_left_alone() -> None:
     async def scene() -> None:
-        async with served(QUICK) as connect:
+        async with served(STEADY) as connect:
             reader, writer = await connect()
             writer.write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
             await reader.readuntil(b"the end")
-            for _ in range(10):
+            for _ in range(6):
                 writer.write(GET)
                 await reader.readuntil(b"well")
-                await asyncio.sleep(QUICK.patience_s / 5)
+                await asyncio.sleep(STEADY.patience_s / 4)
 
     played(scene)
 
@@ -185,9 +192,9 @@ def test_a_status_is_not_made_anew_for_each_who_asks_at_one_moment() -> None:
         return {"times": len(made)}
 
     async def scene() -> None:
-        told = shared(status)
+        told = shared(status, age_s=1_000)
         assert [told()["times"] for _ in range(50)] == [1] * 50
-        await asyncio.sleep(2 * AGE_S)
-        assert told() == {"times": 2}
+        anew = shared(status, age_s=0)
+        assert [anew()["times"] for _ in range(3)] == [2, 3, 4]
 
     played(scene)
