@@ -164,8 +164,6 @@ class Series:
             chip, self._place.keys, wanted, lambda n: register.may_make(n, chip.uid), lambda s: self._say(f"  {s}")
         )
         register.make_blank(Blank(done.number, wanted.grade, wanted.last_day or None), chip.uid, self._place.today)
-        if done.is_reset:
-            register.forget_counter(done.number)
         if done.counter is not None:
             register.take_counter(done.number, chip.uid, done.counter)
         return done.number

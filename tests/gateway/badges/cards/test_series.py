@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from balise_gateway.badges.cards.sheet import csv_of
 from balise_gateway.badges.register import Member
 from balise_gateway.errors import BadgeError
 from balise_sim.nfc.cards import Card
@@ -12,7 +13,7 @@ from balise_sim.nfc.cards.ntag21x import Model as Ntag21x
 from balise_tools.badge_cards import new_number, today
 from balise_wire import card as wire
 from gateway.badges.cards.lying_chip import LyingChip
-from gateway.badges.cards.series_bench import Hand, Scene, cards
+from gateway.badges.cards.series_bench import HOME, Hand, Scene, cards
 
 
 @pytest.mark.parametrize("grade", [1, 2])
@@ -78,13 +79,25 @@ def test_two_cards_of_which_one_was_torn_away_get_two_numbers(scene: Scene) -> N
     scene.check([torn, other], 2)
 
 
-@pytest.mark.parametrize("torn_after", range(30, 44, 2))
-def test_a_card_torn_away_while_it_is_locked_is_locked_by_laying_it_down_again(scene: Scene, torn_after: int) -> None:
-    pile = cards(1, 1)
-    scene.make(1, 1, Hand(scene.chip, list(pile), [torn_after]), lock=True)
+@pytest.mark.parametrize("before_the_end", range(1, 12))
+def test_a_card_torn_away_while_it_is_locked_is_locked_by_laying_it_down_again(
+    scene: Scene, before_the_end: int
+) -> None:
+    pile = [model for model in cards(1, 2) if isinstance(model, Ntag21x)]
+    scene.make(1, 1, Hand(scene.chip, pile[:1]), lock=True)
+    hand = Hand(scene.chip, pile[1:], [scene.chip.exchanges - before_the_end])
+    scene.make(1, 2, hand, lock=True)
+    assert any("lay it down again" in text for text in hand.heard)
     scene.check(pile, 1)
-    assert isinstance(pile[0], Ntag21x)
-    assert LyingChip(pile[0], "NTAG213").send(bytes([0xA2, 5]) + b"evil") != b"\x0a"
+    for model in pile:
+        assert bytes(model.memory[10:16])[:2] == b"\xff\xff"
+        writable = [page for page in range(3, model.size.user_end) if takes(model, page)]
+        assert writable == []
+
+
+def takes(model: Ntag21x, page: int) -> bool:
+    """Whether a page can be written, by writing what stands there."""
+    return LyingChip(model, "NTAG213").send(bytes([0xA2, page]) + model.page(page)) == b"\x0a"
 
 
 def test_a_card_of_somebody_is_left_as_it_is_and_the_batch_goes_on(scene: Scene) -> None:
@@ -133,6 +146,7 @@ def test_a_batch_goes_on_after_a_line_that_a_power_cut_left_unfinished(scene: Sc
     whole = scene.csv.read_bytes()
     scene.csv.write_bytes(whole + b"https://coroutine.exa")
     scene.make(1, 2, Hand(scene.chip, [second]))
+    assert scene.csv.read_text(encoding="utf-8") == csv_of(HOME, scene.numbers())
     assert scene.csv.read_bytes().startswith(whole)
     scene.check([first, second], 1)
 
@@ -173,3 +187,10 @@ def test_a_card_that_was_not_given_out_is_unknown_at_the_door_and_its_bearers_af
         register.revoke(scene.claim(pile[1]).number, "lost", today())
     assert not isinstance(scene.verdict(pile[0]), str)
     assert scene.verdict(pile[1]) == "not listed"
+
+
+def test_the_message_that_was_read_to_check_a_card_is_used_up(scene: Scene) -> None:
+    (model,) = cards(2, 1)
+    scene.make(2, 1, Hand(scene.chip, [model]))
+    with scene.register() as register:
+        assert register.take_counter(scene.numbers()[0], model.uid, 1) == "replay"

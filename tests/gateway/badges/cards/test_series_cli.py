@@ -160,6 +160,19 @@ def test_a_card_whose_signature_does_not_hold_is_not_taken_as_it_is(scene: Scene
     assert "does not hold" in refused.output
 
 
+def test_a_chip_that_shows_the_plain_number_of_another_is_not_taken_as_it_is(scene: Scene, run: Run) -> None:
+    model, copy = cards(1, 2)
+    scene.make(1, 1, Hand(scene.chip, [model]))
+    assert isinstance(copy, Ntag21x)
+    copy.set_ndef(wire.message(wire.home_url(HOME, scene.numbers()[0])))
+    scene.chip.take_away()
+    scene.chip.lay(copy)
+    assert run("member", "ada").exit_code == 0
+    refused = run("issue", "ada", "--read", "door")
+    assert refused.exit_code == 1
+    assert "a copy?" in refused.output
+
+
 def test_a_last_day_beyond_the_one_on_the_card_is_refused(scene: Scene, run: Run) -> None:
     (model,) = cards(1, 1)
     scene.make(1, 1, Hand(scene.chip, [model]))

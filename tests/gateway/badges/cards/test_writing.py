@@ -176,6 +176,19 @@ def chip_takes(model: Ntag21x, product: str, page: int) -> bool:
     return LyingChip(model, product).send(bytes([0xA2, page]) + model.page(page)) == b"\x0a"
 
 
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_a_card_torn_away_at_any_command_is_written_and_locked_by_the_next_run(is_heard: bool) -> None:
+    whole = LyingChip(Ntag21x(UID), "NTAG213")
+    ntag21x.write(whole, card.message(URL), lock=True)
+    for goes_at in range(whole.sent):
+        model = Ntag21x(UID)
+        with pytest.raises(CardLost):
+            ntag21x.write(LyingChip(model, "NTAG213", goes_at, is_heard), card.message(URL), lock=True)
+        ntag21x.write(LyingChip(model, "NTAG213"), card.message(URL), lock=True)
+        assert LyingChip(model, "NTAG213").read_ndef() == card.message(URL)
+        assert not any(chip_takes(model, "NTAG213", page) for page in range(4, model.size.user_end))
+
+
 def test_a_locked_card_cannot_be_written_again() -> None:
     model = Ntag21x(UID)
     ntag21x.write(LyingChip(model, "NTAG213"), card.message(URL), lock=True)
