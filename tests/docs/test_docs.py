@@ -119,6 +119,18 @@ def test_every_event_is_documented() -> None:
     assert found > 20
 
 
+@pytest.mark.parametrize(
+    ("heading", "folder"), [("Inside the gateway", ""), ("Inside `badges/`", "badges")], ids=("gateway", "badges")
+)
+def test_the_map_has_every_room_and_no_other(heading: str, folder: str) -> None:
+    """Of badges also the modules that stand in no room; the gateway's own are in gateway/README.md."""
+    part = read("ARCHITECTURE.md").partition(f"### {heading}\n")[2].partition("\n#")[0]
+    told = set(re.findall(r"`([\w.]+/?)`", "\n".join(line.split("|")[1] for line in part.splitlines() if "|" in line)))
+    here = [p for p in (ROOT / "gateway/balise_gateway" / folder).iterdir() if not p.name.startswith((".", "_"))]
+    rooms = {f"{p.name}/" for p in here if (p / "__init__.py").exists()}
+    assert told == rooms | ({p.name for p in here if p.suffix == ".py"} if folder else set())
+
+
 def test_every_wire_reason_is_documented() -> None:
     for reason in REASONS:
         assert f"`{reason}`" in read("wire/SPEC.md"), f"{reason} is not in wire/SPEC.md"

@@ -21,7 +21,7 @@ from balise_gateway.settings import Key
 class ScreenSettings:
     """The keys of every screen."""
 
-    kind: Annotated[str, Key("the file's name")]
+    kind: Annotated[str, Key("what shows, sounds or opens")]
     language: Annotated[Literal["", "fr", "en"], Key('"fr" or "en"; empty: as [badge] says')] = ""
     place_name: Annotated[str, Key("what stands below; empty: the name in [badge]")] = ""
     time_zone: Annotated[str, Key("of the days that are shown; empty: as [gateway] says")] = ""

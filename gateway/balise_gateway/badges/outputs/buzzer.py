@@ -24,7 +24,7 @@ NEEDS = needs.PINS
 class Settings:
     """[[output]] kind = "buzzer" """
 
-    kind: Annotated[str, Key("the file's name")]
+    kind: Annotated[str, Key("what shows, sounds or opens")]
     pin: Annotated[int, Key("the GPIO number of its pin", least=0, most=27)]
     active_high: Annotated[bool, Key("false: it sounds when the pin is low")] = True
     sound: Annotated[bool, Key("false: silent")] = True

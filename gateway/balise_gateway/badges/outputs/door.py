@@ -33,7 +33,7 @@ LOOK_S = 1.0  # between two looks at what was decided by hand
 class Settings:
     """[[output]] kind = "door" """
 
-    kind: Annotated[str, Key("the file's name")]
+    kind: Annotated[str, Key("what shows, sounds or opens")]
     pin: Annotated[int, Key("the GPIO number of the relay's pin", least=0, most=27)]
     lock: Annotated[
         Literal["fail-secure", "fail-safe"],

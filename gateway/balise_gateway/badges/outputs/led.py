@@ -21,7 +21,7 @@ NEEDS = needs.PINS
 class Settings:
     """[[output]] kind = "led" """
 
-    kind: Annotated[str, Key("the file's name")]
+    kind: Annotated[str, Key("what shows, sounds or opens")]
     red: Annotated[int, Key("the GPIO number of the red pin", least=0, most=27)]
     green: Annotated[int, Key("of the green pin", least=0, most=27)]
     blue: Annotated[int | None, Key("of the blue pin of an RGB LED", least=0, most=27)] = None
