@@ -104,6 +104,27 @@ def test_a_revoked_card_that_is_given_out_again_counts_again(tmp_path: Path) -> 
     assert not found.revoked
 
 
+def test_a_chip_whose_earlier_card_was_revoked_counts_as_the_new_one(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE)
+    pair.register.revoke(ONE.number, LOST)
+    pair.register.cards.append(replace(TWO, uid_token=ONE.uid_token))
+    pair.sync(NOW_S)
+    by_uid, by_number = pair.host.by_uid(UID), pair.host.by_number(HOME, ONE.number)
+    assert by_uid is not None
+    assert by_uid.who == {2026: KEYS[HOME].who("bob", HOST, 2026)}
+    assert by_number is not None
+    assert by_number.revoked == "lost"
+
+
+def test_pseudonyms_of_years_that_are_over_go_from_the_hosts_disk_too(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, ONE)
+    pair.sync(utc_s(2026, 6, 1))
+    pair.sync(utc_s(2028, 6, 1))
+    found = pair.host.by_number(HOME, ONE.number)
+    assert found is not None
+    assert set(found.who) == {2028}
+
+
 def test_a_card_that_was_erased_is_forgotten_by_a_whole_list(tmp_path: Path) -> None:
     pair = Pair(tmp_path, ONE, TWO)
     pair.sync(NOW_S)

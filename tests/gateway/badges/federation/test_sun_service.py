@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from balise_gateway.badges.cards import sun
 from balise_gateway.badges.cards.keys import HomeKeys
 from balise_gateway.badges.cards.recognise import Own, TakeCounter, verify_sun
+from balise_gateway.badges.database import transaction
 from balise_gateway.badges.desk.book import Book, Tap
 from balise_gateway.badges.federation.bodies import Bodies
 from balise_gateway.badges.federation.counters import Counters
@@ -159,6 +160,14 @@ def test_a_message_that_is_shown_twice_is_a_replay_whoever_hands_it_on(scene: Sc
     assert scene.upgraded == [(tap, 2)]  # tap 1 of this host, as asked before
     assert scene.book.sun_waiting() == []
     assert [told.reason for told in scene.book.visits_since(0)] == ["", "replay"]
+
+
+def test_of_the_counters_that_are_forgotten_the_newest_of_a_card_stays(scene: Scene) -> None:
+    """Else a message from before it would have nothing after it, and could never be told from a replay."""
+    scene.answered(message(5, t=NOW_S), message(7, tap=2, t=NOW_S + 60))
+    with transaction(scene.home._db):
+        scene.home.counters.forget(NOW_S + 3_600)
+    assert scene.home._db.execute("SELECT counter FROM counter").fetchall() == [(7,)]
 
 
 def test_why_a_home_refused_a_message_stands_in_the_hosts_book(scene: Scene) -> None:

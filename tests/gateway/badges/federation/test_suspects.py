@@ -61,6 +61,10 @@ def test_a_session_that_may_have_ended_before_accuses_nobody() -> None:
     assert found(sight(HOST, 0), sight(THIRD, 60), sight(HOST, 62, u=200), travel_s=1) == []
 
 
+def test_a_session_that_may_have_begun_only_then_accuses_nobody() -> None:
+    assert found(sight(HOST, 0, u=200), sight(THIRD, 2), sight(HOST, 62), travel_s=1) == []
+
+
 def test_the_way_may_differ_from_pair_to_pair() -> None:
     sights = [sight(HOST, 0), sight(THIRD, 20), sight(HOME, 40)]
     far = {HOST, THIRD}
