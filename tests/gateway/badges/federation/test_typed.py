@@ -151,6 +151,19 @@ def test_the_token_lies_in_a_cookie_that_no_script_and_no_other_site_gets(desk: 
     assert "Hangar" not in desk.get().text
 
 
+def test_an_index_is_never_given_twice_for_visits_are_numbered_by_it(tmp_path: Path) -> None:
+    for name in ("a.example", "b.example"):
+        desk_keys.give(tmp_path, name, "")
+    assert desk_keys.close(tmp_path, "a.example")
+    desk_keys.give(tmp_path, "c.example", "")
+    desk_keys.give(tmp_path, "a.example", "")  # a new token for the same place
+    assert {desk.place: desk.index for desk in desk_keys.read(tmp_path)} == {
+        "a.example": 1,
+        "b.example": 2,
+        "c.example": 3,
+    }
+
+
 def test_only_a_digest_of_the_token_is_kept_and_a_closed_desk_stays_closed(desk: Desk) -> None:
     file = desk.folder / FILE_NAME
     assert file.stat().st_mode & 0o777 == 0o600
