@@ -1,5 +1,6 @@
 """A new `place.key`: when it signs, what of the old one goes on, and what a kill at any step leaves."""
 
+import os
 import shutil
 import stat
 import subprocess
@@ -175,7 +176,8 @@ def test_a_change_that_a_command_has_made_is_taken_by_who_runs(tmp_path: Path) -
 
 def run(folder: Path, what: str, left: int) -> int:
     command = [sys.executable, "-c", SCRIPT, str(folder), what, str(left)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found_here = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # wherever the tests run
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=found_here)
     assert done.returncode in (0, KILLED), done.stderr
     return done.returncode
 
