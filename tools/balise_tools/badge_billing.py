@@ -103,6 +103,10 @@ def settle(
     else:
         _show_bill(bill.document, known)
     _tell(inputs, len(inputs.taps()[1]))
+    if period and period >= f"{datetime.now(known.timezone):%Y-%m}":
+        typer.echo(
+            f"balise badge: {period} is not over: visits are still to come; countersign the bill later", err=True
+        )
 
 
 def computed(inputs: Inputs, known: Agreement, signing_keys: PlaceKeys, period: str | None) -> Bill:

@@ -282,9 +282,10 @@ class Guests:
         """Every place with a desk. Raises BadgeError."""
         return [self._of(desk) for desk in self._keys.desks()]
 
-    def guests(self) -> list[DeskPlace]:
-        """Those without a gateway. Raises BadgeError."""
-        return [place for place in self.all() if place.is_guest]
+    def open_guests(self) -> list[DeskPlace]:
+        """Those without a gateway whose desk is open: a closed one needs no lists of others. Raises BadgeError."""
+        places = [self._of(desk) for desk in self._keys.desks() if desk.sha256]
+        return [place for place in places if place.is_guest]
 
     def typed_at_own(self, who: bytes, since_utc_s: int) -> list[int]:
         """When this person's visits were typed at this gateway's own desk since then.

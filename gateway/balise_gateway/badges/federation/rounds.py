@@ -144,7 +144,7 @@ class GuestRounds:
     async def once(self) -> None:
         """Each place's lists. Never raises for what others do."""
         try:
-            places = self._guests.guests()
+            places = self._guests.open_guests()
         except BadgeError as error:
             event("guest places cannot be used", why=error)
             return

@@ -311,6 +311,13 @@ def test_what_is_wrong_with_an_option_is_said(words: list[str], told: str) -> No
     assert (said, told in error) == ("", True)
 
 
+@pytest.mark.parametrize(("period", "is_over"), [("2020-01", True), ("2999-12", False)])
+def test_a_bill_of_a_month_that_is_not_over_is_said_to_be_early(period: str, is_over: bool) -> None:
+    words = ("--agreement", EXAMPLE / "agreement.toml", "--period", period)
+    code, _, error = run("settle", EXAMPLE / "visits.jsonl", *words)
+    assert (code, "is not over" in error) == (0, not is_over)
+
+
 def test_visits_without_a_line_are_said_beside_the_lines(tmp_path: Path) -> None:
     path = tmp_path / "visits.jsonl"
     told = {"host": "far.example", "home": PLACES[0], "who": "00" * 16, "t": 1, "u": 1, "grade": 2, "tap": 1}

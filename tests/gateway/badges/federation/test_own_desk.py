@@ -217,6 +217,6 @@ def test_guest_lists_are_not_told_of_the_own_place(tmp_path: Path) -> None:
     async def scene() -> None:
         async with desk(tmp_path) as (here, _, _browser):
             assert here.office.works.guests.lists_of(HERE) is None
-            assert here.office.works.guests.guests() == []
+            assert here.office.works.guests.open_guests() == []
 
     asyncio.run(scene())

@@ -169,7 +169,9 @@ def test_only_a_digest_of_the_token_is_kept_and_a_closed_desk_stays_closed(desk:
     assert file.stat().st_mode & 0o777 == 0o600
     assert desk.token not in file.read_text(encoding="utf-8")
     desk.enter()
+    assert [place.place for place in desk.guests.open_guests()] == [GUEST]
     assert desk_keys.close(desk.folder, GUEST)
+    assert desk.guests.open_guests() == []
     assert "Hangar" not in desk.get().text
     assert desk.told("open", token=desk.token) == "bad=token"
     assert desk.told("open", token="nobody") == "bad=token"
