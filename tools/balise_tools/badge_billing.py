@@ -24,8 +24,8 @@ from balise_gateway.badges.billing.to_pdf import to_pdf
 from balise_gateway.badges.billing.to_xlsx import to_xlsx
 from balise_gateway.badges.billing.visits import Inputs, Trust
 from balise_gateway.badges.billing.words import Language
-from balise_gateway.badges.federation.files import replace_file
 from balise_gateway.badges.federation.table_cache import TableCache
+from balise_gateway.badges.files import replace_file
 from balise_gateway.errors import GatewayError, PaperError
 from balise_tools.badge_federation import of_place
 from balise_wire import cose

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from balise_gateway.badges.cards import keys
-from balise_gateway.badges.federation import desk_keys
-from balise_gateway.badges.federation.guests import folder_of
+from balise_gateway.badges.desk_page import keys as desk_keys
+from balise_gateway.badges.desk_page.places import folder_of
 from balise_gateway.badges.federation.table_cache import TableCache
 from balise_gateway.badges.federation.table_toml import toml_of
 from balise_gateway.badges.settings import BadgeSettings

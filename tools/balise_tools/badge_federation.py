@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 import typer
 
 from balise_gateway.badges.cards import keys, new_key
-from balise_gateway.badges.federation.files import replace_file
 from balise_gateway.badges.federation.home_lists import HomeLists
 from balise_gateway.badges.federation.lists import CardLists
 from balise_gateway.badges.federation.table_cache import TableCache
 from balise_gateway.badges.federation.table_toml import places_of, toml_of
+from balise_gateway.badges.files import replace_file
 from balise_gateway.badges.register import Register
 from balise_gateway.badges.register.listing import ForLists
 from balise_gateway.badges.settings import BadgeSettings

@@ -14,9 +14,9 @@ from balise_gateway.badges.billing.visits import Trust
 from balise_gateway.badges.cards import keys as place_keys
 from balise_gateway.badges.desk.book import Book
 from balise_gateway.badges.desk.days import days_of
+from balise_gateway.badges.desk_page.book import FILE_NAME as TYPED_FILE
+from balise_gateway.badges.desk_page.book import TypedBook
 from balise_gateway.badges.federation.table_cache import TableCache
-from balise_gateway.badges.federation.typed_book import FILE_NAME as TYPED_FILE
-from balise_gateway.badges.federation.typed_book import TypedBook
 from balise_gateway.badges.members import all_visits
 from balise_gateway.badges.register import Register
 from balise_gateway.errors import GatewayError

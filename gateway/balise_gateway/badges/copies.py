@@ -24,16 +24,10 @@ from balise_gateway.badges.cards.keys import BOX_KEY, CHANGE_FILE, HOME_KEY, NEX
 from balise_gateway.badges.connectors import _mail_book
 from balise_gateway.badges.database import APPLICATION_ID, open_database
 from balise_gateway.badges.desk import book
-from balise_gateway.badges.federation import (
-    desk_keys,
-    exchange,
-    home_lists,
-    lists,
-    sun_service,
-    table_cache,
-    typed_book,
-)
-from balise_gateway.badges.federation import guests as guest_places
+from balise_gateway.badges.desk_page import book as typed_book
+from balise_gateway.badges.desk_page import keys as desk_keys
+from balise_gateway.badges.desk_page import places as guest_places
+from balise_gateway.badges.federation import exchange, home_lists, lists, sun_service, table_cache
 from balise_gateway.badges.register import book as register
 from balise_gateway.errors import BackupError, BadgeError
 

@@ -26,11 +26,13 @@ from balise_gateway.badges.desk.desk import Desk, Verdict
 from balise_gateway.badges.desk.finding import Finder
 from balise_gateway.badges.desk.forgetting import Forgetting
 from balise_gateway.badges.desk.saying import Sayer
-from balise_gateway.badges.federation import exchange_paths, paths, sun_service, typed
+from balise_gateway.badges.desk_page import routes as desk_routes
+from balise_gateway.badges.desk_page.places import Files, Guests, Own
+from balise_gateway.badges.desk_page.rounds import GuestRounds
+from balise_gateway.badges.federation import exchange_paths, paths, sun_service
 from balise_gateway.badges.federation.bodies import Bodies
-from balise_gateway.badges.federation.guests import Files, Guests, Own
 from balise_gateway.badges.federation.pace import Pace
-from balise_gateway.badges.federation.rounds import GuestRounds, Rounds
+from balise_gateway.badges.federation.rounds import Rounds
 from balise_gateway.badges.front import Front
 from balise_gateway.badges.phones.routes import PhoneWords
 from balise_gateway.badges.phones.routes import routes as phone_routes
@@ -352,7 +354,7 @@ class _Works:
             paths.table_route(records.cache),
             sun_service.sun_route(records.sun_home, records.now_utc_s, pace, bodies),
             paths.guest_list_route(self.guests.lists_of, records.now_utc_s, zone, lists_pace),
-            *typed.routes(self.guests, office.wake, loop_s, settings.stale_list_days),
+            *desk_routes.routes(self.guests, office.wake, loop_s, settings.stale_list_days),
             *(phone_routes(lambda seen: office.take(seen).showing, words, loop_s) if settings.phone_url else []),
             exchange_paths.batches_route(
                 records.exchange, records.keys.signer, functools.partial(known_utc_ms, clock), pace, bodies

@@ -14,12 +14,12 @@ from balise_gateway.badges.cards.keys import HomeKeys
 from balise_gateway.badges.cards.recognise import Claim, Own, Places, TakeCounter, recognise, verify_sun
 from balise_gateway.badges.connectors import Balance
 from balise_gateway.badges.desk.book import Book
+from balise_gateway.badges.desk_page.book import Typed
 from balise_gateway.badges.federation.exchange import Exchange
 from balise_gateway.badges.federation.home_lists import HomeLists
 from balise_gateway.badges.federation.lists import CardLists
 from balise_gateway.badges.federation.sun_service import SunHome
 from balise_gateway.badges.federation.table_cache import TableCache
-from balise_gateway.badges.federation.typed_book import Typed
 from balise_gateway.badges.members import Names
 from balise_gateway.badges.register import Register
 from balise_gateway.badges.register.listing import ForLists

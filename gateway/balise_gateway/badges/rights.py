@@ -17,7 +17,7 @@ from balise_gateway.badges.billing.visits import Inputs
 from balise_gateway.badges.cards.keys import HomeKeys
 from balise_gateway.badges.desk.book import Book
 from balise_gateway.badges.desk.days import Days
-from balise_gateway.badges.federation.typed_book import TypedBook
+from balise_gateway.badges.desk_page.book import TypedBook
 from balise_gateway.badges.members import Names, taps_of
 from balise_gateway.badges.register import Card, Member, Register
 from balise_gateway.errors import BadgeError

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from balise_gateway.badges.federation.files import read_toml
+from balise_gateway.badges.files import read_toml
 from balise_gateway.errors import ConfigError, PaperError
 from balise_gateway.settings import Key, build, refuse_unknown
 from balise_wire.errors import WireError

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from balise_gateway.badges.federation.files import replace_file
+from balise_gateway.badges.files import replace_file
 from balise_gateway.errors import PaperError
 
 KEYS = ("agreement", "period", "inputs_sha256", "verified")

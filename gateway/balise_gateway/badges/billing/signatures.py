@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from balise_gateway.badges.federation.files import replace_file
+from balise_gateway.badges.files import replace_file
 from balise_gateway.errors import PaperError
 from balise_wire import cose
 from balise_wire.envelope import Signer

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from balise_gateway.badges.cards.diversify import KEY_BYTES, diversify
-from balise_gateway.badges.federation.files import replace_file
+from balise_gateway.badges.files import replace_file
 from balise_gateway.errors import KeyFileError
 from balise_gateway.keys import KeyFile
 from balise_wire.envelope import Signer

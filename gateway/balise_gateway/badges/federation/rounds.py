@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from balise_gateway.badges.federation.guests import Guests
 from balise_gateway.badges.federation.lists import CardLists
 from balise_gateway.badges.federation.strangers import reason_of
 from balise_gateway.badges.federation.table_cache import TableCache
@@ -49,7 +48,7 @@ class Rounds:
 
     async def run(self, every_s: float) -> None:
         """Rounds until cancelled; in between those who were away are asked again, less and less often."""
-        await _rounds(self.once, self.again, lambda: bool(self.away), every_s)
+        await keep_asking(self.once, self.again, lambda: bool(self.away), every_s)
 
     async def once(self) -> None:
         """The table, then each list. Never raises for what others do."""
@@ -123,51 +122,16 @@ class Rounds:
         return await self._http.ask("GET", address, {}, ok=(200, NOTHING_NEW))
 
 
-class GuestRounds:
-    """The same for every guest place of this gateway: the table is this gateway's, the lists are their own."""
-
-    def __init__(
-        self, table: TableCache, guests: Guests, now_utc_s: Callable[[], int | None], transport: Any = None
-    ) -> None:
-        self._table, self._guests, self._now_utc_s, self._transport = table, guests, now_utc_s, transport
-        self._rounds: dict[str, Rounds] = {}
-
-    async def run(self, every_s: float) -> None:
-        """Rounds until cancelled; in between those who were away are asked again, less and less often."""
-        await _rounds(self.once, self.again, lambda: any(each.away for each in self._rounds.values()), every_s)
-
-    async def again(self) -> None:
-        """The same, of those who were away."""
-        for each in self._rounds.values():
-            await each.again()
-
-    async def once(self) -> None:
-        """Each place's lists. Never raises for what others do."""
-        try:
-            places = self._guests.open_guests()
-        except BadgeError as error:
-            event("guest places cannot be used", why=error)
-            return
-        for place in places:
-            if place.place not in self._rounds:
-                settings, parts = BadgeSettings(place=place.place), (self._table, place.lists, self._now_utc_s)
-                self._rounds[place.place] = Rounds(settings, *parts, self._transport)
-            await self._rounds[place.place].once()
-
-    async def close(self) -> None:
-        for rounds in self._rounds.values():
-            await rounds.close()
-
-
 def _nothing() -> None: ...
 
 
-async def _rounds(
+async def keep_asking(
     once: Callable[[], Awaitable[None]],
     again: Callable[[], Awaitable[None]],
     is_away: Callable[[], bool],
     every_s: float,
 ) -> None:
+    """Rounds until cancelled; in between those who were away are asked again, less and less often."""
     while True:
         await once()
         pause_s, left_s = RETRY_S, every_s

@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from balise_gateway.badges.federation.files import replace_file
+from balise_gateway.badges.files import replace_file
 from balise_gateway.errors import BadgeError, PaperError
 from balise_gateway.log import event
 from balise_wire.errors import WireError

@@ -7,7 +7,7 @@ import json
 import tomllib
 from pathlib import Path
 
-from balise_gateway.badges.federation.files import read_toml
+from balise_gateway.badges.files import read_toml
 from balise_gateway.errors import PaperError
 from balise_wire.places import KEY_BYTES, Place
 

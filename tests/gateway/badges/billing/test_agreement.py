@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from balise_gateway.badges import files
 from balise_gateway.badges.billing import agreement as agreements
 from balise_gateway.badges.billing import signatures
-from balise_gateway.badges.federation import files
 from balise_gateway.badges.federation.table_toml import places_of
 from balise_gateway.errors import PaperError
 from balise_wire import cose

@@ -16,9 +16,9 @@ from balise_gateway.badges import copies
 from balise_gateway.badges.cards import keys
 from balise_gateway.badges.cards.keys import HOME_KEY, PLACE_KEY
 from balise_gateway.badges.desk.book import Book, Tap
-from balise_gateway.badges.federation import desk_keys
+from balise_gateway.badges.desk_page import keys as desk_keys
+from balise_gateway.badges.desk_page.book import Typed, TypedBook
 from balise_gateway.badges.federation.sequence import own_visits
-from balise_gateway.badges.federation.typed_book import Typed, TypedBook
 from balise_gateway.badges.register import Member, Register
 from balise_gateway.errors import BackupError, GatewayError
 from balise_gateway.journal import Journal

@@ -10,7 +10,7 @@ import pytest
 
 from balise_gateway import keys
 from balise_gateway.badges.billing.lines import Lines
-from balise_gateway.badges.federation import desk_keys
+from balise_gateway.badges.desk_page import keys as desk_keys
 from balise_gateway.errors import KeyFileError
 from gateway.badges.places import PlaceAt, places
 from gateway.support import until

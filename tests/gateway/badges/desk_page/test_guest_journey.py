@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 
 from balise_gateway.badges.cards import keys
-from balise_gateway.badges.federation import desk_keys
-from balise_gateway.badges.federation.guests import folder_of
+from balise_gateway.badges.desk_page import keys as desk_keys
+from balise_gateway.badges.desk_page.places import folder_of
 from balise_gateway.badges.showing import Showing
 from balise_wire.envelope import read_envelope
 from balise_wire.items import Visit, VisitMapping

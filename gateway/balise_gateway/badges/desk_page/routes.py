@@ -2,7 +2,7 @@
 
 Promises that without the place's token nothing is shown or done, that a request from another site's page does nothing,
 that every text from outside is escaped, and that the page works on a phone and without JavaScript. Leaves what is done
-to `guests.py`, words to `typed_words.py`.
+to `places.py`, words to `words.py`.
 """
 
 import base64
@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from balise_gateway.badges.federation import typed_page
+from balise_gateway.badges.desk_page import page as desk_html
+from balise_gateway.badges.desk_page.page import HOME
+from balise_gateway.badges.desk_page.places import DeskPlace, Guests
+from balise_gateway.badges.desk_page.words import STYLE
 from balise_gateway.badges.federation.bodies import address_of, form_of
-from balise_gateway.badges.federation.guests import DeskPlace, Guests
 from balise_gateway.badges.federation.pace import Pace
-from balise_gateway.badges.federation.typed_page import HOME
-from balise_gateway.badges.federation.typed_words import STYLE
 from balise_gateway.errors import BadgeError
 from balise_gateway.log import event
 
@@ -74,15 +74,15 @@ class _Pages:
     async def _shown(self, request: "Request") -> "Response":
         english = request.query_params.get("lang") == "en"
         if self._requests.wait_s(address_of(request)):
-            return _html(typed_page.door(english, "later"), 429)
+            return _html(desk_html.door(english, "later"), 429)
         try:
             place = self._place(request)
             if place is None:
-                return _html(typed_page.door(english, request.query_params.get("bad", "")))
-            return _html(typed_page.desk(place, english, request.query_params, self._stale_s))
+                return _html(desk_html.door(english, request.query_params.get("bad", "")))
+            return _html(desk_html.desk(place, english, request.query_params, self._stale_s))
         except BadgeError as error:
             event("desk page failed", why=error)
-            return _html(typed_page.door(english, "no clock" if str(error) == "no clock" else "disk"), 503)
+            return _html(desk_html.door(english, "no clock" if str(error) == "no clock" else "disk"), 503)
 
     async def _opened(self, request: "Request") -> "Response":
         """The token is typed: from now on the browser shows it, for half a day."""
@@ -90,7 +90,7 @@ class _Pages:
             return _back(request, {"bad": "later"})
         fields = await form_of(request)
         if not _is_own(request):
-            return _html(typed_page.door(_is_english(fields), "origin"), 403)
+            return _html(desk_html.door(_is_english(fields), "origin"), 403)
         token = fields.get("token", "").strip()
         try:
             known = self._guests.find(token) is not None
@@ -114,10 +114,10 @@ class _Pages:
 
         async def done(request: "Request") -> "Response":
             if self._requests.wait_s(address_of(request)):
-                return _html(typed_page.door(False, "later"), 429)
+                return _html(desk_html.door(False, "later"), 429)
             fields = await form_of(request)
             if not _is_own(request):
-                return _html(typed_page.door(_is_english(fields), "origin"), 403)
+                return _html(desk_html.door(_is_english(fields), "origin"), 403)
             try:
                 place = self._place(request)
                 if place is None:

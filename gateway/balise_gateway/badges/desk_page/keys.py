@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from balise_gateway.badges.federation.files import replace_file
+from balise_gateway.badges.files import replace_file
 from balise_gateway.errors import BadgeError
 from balise_wire.errors import WireError
 from balise_wire.visits import place_of

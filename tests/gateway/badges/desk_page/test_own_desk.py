@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from balise_gateway import keys as gateway_keys
 from balise_gateway.badges.billing import agreement, settlement
 from balise_gateway.badges.billing.visits import Inputs, Trust
-from balise_gateway.badges.federation import desk_keys
-from balise_gateway.badges.federation.guests import TAPS_OF_A_PLACE
+from balise_gateway.badges.desk_page import keys as desk_keys
+from balise_gateway.badges.desk_page.book import TypedBook
+from balise_gateway.badges.desk_page.places import TAPS_OF_A_PLACE
 from balise_gateway.badges.federation.sequence import own_visits
-from balise_gateway.badges.federation.typed_book import TypedBook
 from balise_tools.badge import app as commands
 from balise_wire.card import printed
 from balise_wire.envelope import read_envelope

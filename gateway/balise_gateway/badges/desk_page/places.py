@@ -2,7 +2,7 @@
 members and visits are kept here, each in a folder and with keys of its own.
 
 Promises that a guest place's names stay in its folder, that a visit is written down before it is told, and that a
-mistake is mended by a further signed item. Leaves pages to `typed.py`, tokens to `desk_keys.py`.
+mistake is mended by a further signed item. Leaves pages to `routes.py`, tokens to `keys.py`.
 """
 
 import contextlib
@@ -15,10 +15,10 @@ from pathlib import Path
 from balise_gateway.badges.cards import keys
 from balise_gateway.badges.cards.keys import HomeKeys
 from balise_gateway.badges.desk.days import Days
-from balise_gateway.badges.federation.desk_keys import Desk, DeskKeys
+from balise_gateway.badges.desk_page.book import NOT, Typed, TypedBook
+from balise_gateway.badges.desk_page.keys import Desk, DeskKeys
 from balise_gateway.badges.federation.home_lists import HomeLists
 from balise_gateway.badges.federation.lists import CardLists
-from balise_gateway.badges.federation.typed_book import NOT, Typed, TypedBook
 from balise_gateway.badges.register import Member, Register
 from balise_gateway.badges.register.listing import ForLists
 from balise_gateway.clock import Clock, known_utc_ms

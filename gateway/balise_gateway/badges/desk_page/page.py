@@ -1,14 +1,14 @@
 """What the desk page shows, as HTML: the door where the token is typed, and the desk behind it.
 
-Promises that every text from outside is escaped. Leaves requests to `typed.py`.
+Promises that every text from outside is escaped. Leaves requests to `routes.py`.
 """
 
 from collections import Counter
 from collections.abc import Mapping
 from html import escape
 
-from balise_gateway.badges.federation.guests import DeskPlace, Line, shown_name
-from balise_gateway.badges.federation.typed_words import is_word, page, word
+from balise_gateway.badges.desk_page.places import DeskPlace, Line, shown_name
+from balise_gateway.badges.desk_page.words import is_word, page, word
 from balise_gateway.badges.register import Member
 from balise_wire.card import printed
 

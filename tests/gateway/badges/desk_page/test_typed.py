@@ -8,14 +8,15 @@ from typing import Any
 
 import httpx
 import pytest
-from typer.testing import CliRunner
 
 from balise_gateway.badges.billing.days import Calendar
 from balise_gateway.badges.billing.visits import Inputs, Trust
 from balise_gateway.badges.desk.days import Days
-from balise_gateway.badges.federation import desk_keys, paths, typed
-from balise_gateway.badges.federation.desk_keys import FILE_NAME
-from balise_gateway.badges.federation.guests import TAPS_OF_A_PLACE, DeskPlace, Guests, folder_of
+from balise_gateway.badges.desk_page import keys as desk_keys
+from balise_gateway.badges.desk_page import routes as desk_routes
+from balise_gateway.badges.desk_page.keys import FILE_NAME
+from balise_gateway.badges.desk_page.places import TAPS_OF_A_PLACE, DeskPlace, Guests
+from balise_gateway.badges.federation import paths
 from balise_gateway.badges.federation.home_lists import Card, HomeLists
 from balise_gateway.badges.federation.lists import CardLists
 from balise_gateway.badges.federation.pace import Pace
@@ -26,7 +27,6 @@ from balise_gateway.journal import Journal, tables
 from balise_gateway.journal.tables import HOME_LOG
 from balise_gateway.logbook import logs
 from balise_gateway.logbook.closing import Closer
-from balise_tools.badge import app as commands
 from balise_wire.card import make_number, printed
 from balise_wire.card_list import LOST
 from balise_wire.envelope import verify_envelope
@@ -35,7 +35,6 @@ from balise_wire.places import Place, sign_table
 from balise_wire.visits import NOBODY, VisitRecord, visit_of
 from gateway.badges.federation.net import app
 from gateway.badges.federation.places import FEDERATION, GATEWAYS, HOME, HOST, KEYS, PARIS, Cards, place, table
-from gateway.badges.federation.test_federation_cli import config
 from gateway.support import FakeClock
 
 GUEST = "guest.example"
@@ -65,7 +64,7 @@ class Desk:
         self.journal.open()
         with self.journal.transaction() as db:
             logs.ensure(db, [HOME_LOG])
-        routes = typed.routes(self.guests, lambda: self.guests.say(self.journal), lambda: self.seconds, 7)
+        routes = desk_routes.routes(self.guests, lambda: self.guests.say(self.journal), lambda: self.seconds, 7)
         lists = paths.guest_list_route(self.guests.lists_of, lambda: UTC_S, PARIS, Pace(60, lambda: self.seconds))
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app(*routes, lists)), base_url=SITE)
 
@@ -352,27 +351,7 @@ def test_visits_are_forgotten_after_their_time(desk: Desk) -> None:
 def test_every_answer_is_closed_to_other_sites(desk: Desk) -> None:
     desk.enter()
     for answer in (desk.get(), desk.post("record", {}), desk.post("leave")):
-        assert {name: answer.headers[name] for name in typed.HEADERS} == dict(typed.HEADERS)
-
-
-def test_a_desk_is_opened_listed_closed_and_handed_in(tmp_path: Path) -> None:
-    def run(*words: str) -> tuple[int, str]:
-        found = CliRunner().invoke(commands, ["desk", *words, "-c", str(config(tmp_path))])
-        return found.exit_code, found.output
-
-    assert run("list") == (0, "no desks\n")
-    code, said = run("add", GUEST, "--name", "Le Hangar")
-    assert code == 0
-    assert said.splitlines()[-1].startswith("balise_desk_")
-    assert run("list") == (0, f"{GUEST}  Le Hangar: open\n")
-    assert (folder_of(tmp_path / "data", GUEST) / "home.key").stat().st_mode & 0o777 == 0o600
-    code, said = run("card", GUEST, "--url", SITE)
-    assert code == 0
-    assert f'lists = "{SITE}/badge/v1/of/{GUEST}/lists"' in said
-    assert run("close", GUEST) == (0, f"the desk of {GUEST} is closed\n")
-    assert run("close", GUEST)[0] == 1
-    assert run("card", "nobody.example")[0] == 1
-    assert run("add", "../etc")[0] == 2
+        assert {name: answer.headers[name] for name in desk_routes.HEADERS} == dict(desk_routes.HEADERS)
 
 
 def test_two_subscribers_of_one_name_are_told_apart_by_a_card(desk: Desk) -> None:
@@ -386,14 +365,3 @@ def test_two_subscribers_of_one_name_are_told_apart_by_a_card(desk: Desk) -> Non
     assert f">Ada Dupont ({printed(number)})</option>" in page
     assert ">Ada Dupont</option>" not in page
     assert ">Max</option>" in page
-
-
-def test_a_place_that_has_a_gateway_of_its_own_gets_no_desk_here(tmp_path: Path) -> None:
-    file = config(tmp_path, key=FEDERATION.public_key.hex())
-    cache = TableCache(tmp_path / "data", FEDERATION.public_key)
-    cache.take(sign_table(FEDERATION, table(1)))
-    words = ["desk", "add", HOST, "-c", str(file)]
-    told = CliRunner().invoke(commands, words)
-    assert told.exit_code == 1
-    assert f"{HOST} has a gateway of its own" in told.output
-    assert not (folder_of(tmp_path / "data", HOST)).exists()
