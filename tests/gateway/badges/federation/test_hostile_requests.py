@@ -21,10 +21,10 @@ from balise_wire import cbor, cose
 from balise_wire.envelope import Signer, split_sequence
 from balise_wire.errors import WireError
 from balise_wire.sun_check import SunQuestion, sign_question
+from gateway.badges.desk_page.test_typed import FROM_OURS, GUEST, SITE, Desk
 from gateway.badges.federation.places import GATEWAYS, HOME, HOST, NOW_S
 from gateway.badges.federation.test_exchange import Partner, envelope, visit
 from gateway.badges.federation.test_sun_service import HOST_SIGNER, Scene, message
-from gateway.badges.federation.test_typed import FROM_OURS, GUEST, SITE, Desk
 
 STRANGER = Signer(bytes([99]) * 32)
 SMALL_MB = 12  # a body of one megabyte is held a few times on its way
