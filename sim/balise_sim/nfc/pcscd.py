@@ -36,6 +36,7 @@ DEVICENAME   /dev/null:{PORT:#06x}
 LIBPATH      {DRIVER}
 CHANNELID    {PORT:#06x}
 """
+SOCKET_NAME = "PCSCLITE_CSOCK_NAME"  # where libpcsclite looks for its pcscd
 PATIENCE_S, LOOK_S = 30.0, 0.01
 INTERFACE_FLAGS, SET_FLAGS, UP = 0x8913, 0x8914, 0x1  # netdevice(7): SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP
 SYSTEM_SCOPE, EMPTY = 2, 0x10  # pcsclite.h: SCARD_SCOPE_SYSTEM, SCARD_STATE_EMPTY
@@ -56,7 +57,7 @@ class Pcscd:
     @property
     def environment(self) -> dict[str, str]:
         """What a program needs in its environment to find this pcscd."""
-        return {"PCSCLITE_CSOCK_NAME": str(self._sockets / "pcscd.comm")}
+        return {SOCKET_NAME: str(self._sockets / "pcscd.comm")}
 
     def __enter__(self) -> "Pcscd":
         self.start()
@@ -78,7 +79,9 @@ class Pcscd:
         (configuration / "vpcd").write_text(CONFIGURATION, encoding="ascii")
         apart = ["unshare", "--net", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
         command = [*apart, sys.executable, "-m", "balise_sim.nfc.pcscd", str(self._folder)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        ours = {name: value for name, value in os.environ.items() if name != SOCKET_NAME}  # another one's is not ours
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, env=ours, stdin=pipe, stdout=pipe, stderr=pipe)
         assert self._process.stdout is not None
         if self._process.stdout.readline() != b"ready\n":
             _, said = self._process.communicate()
