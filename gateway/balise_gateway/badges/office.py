@@ -43,7 +43,7 @@ from balise_gateway.badges.showing import Showing
 from balise_gateway.badges.turns import giving_way
 from balise_gateway.clock import Clock, known_utc_ms
 from balise_gateway.config import Config
-from balise_gateway.errors import BadgeError, JournalError, KeyFileError, MissingExtra
+from balise_gateway.errors import BadgeError, JournalError, KeyFileError
 from balise_gateway.journal import Journal
 from balise_gateway.log import event
 from balise_wire.errors import WireError
@@ -246,8 +246,6 @@ class Office:
                 running.cancel()
                 await asyncio.wait([running])
             error = running.exception()
-            if isinstance(error, MissingExtra):  # it says what to install; nothing gets better by waiting
-                raise error
             event("reader failed", reader=reader.status()["name"], why=type(error).__name__, retry_s=again_s)
             await asyncio.sleep(again_s)
 

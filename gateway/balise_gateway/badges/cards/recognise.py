@@ -98,12 +98,18 @@ def verify_sun(own: Own, number: str, picc_data: bytes, cmac: bytes, seen_uid: b
 
     PaperError: "signature", "replay", "revoked"; "unsure": nobody knows whether it is new (`Register.take_counter`).
     """
-    tap = sun.open_picc_data(own.keys.sun_meta_key(number), picc_data)
-    sun.check(own.keys.card_keys(number, tap.uid).file, tap, cmac)
+    tap = proved(own.keys, number, picc_data, cmac)
     if seen_uid and seen_uid != tap.uid:
         raise PaperError("signature", "the card's message is of another chip than the one on the reader")
     if refused := own.take_counter(number, tap.uid, tap.counter):
         raise PaperError(refused, _COUNTER_FAULTS[refused])
+    return tap
+
+
+def proved(keys: HomeKeys, number: str, picc_data: bytes, cmac: bytes) -> sun.Tap:
+    """The tap of a card of ours, new or not. Raises PaperError ("signature")."""
+    tap = sun.open_picc_data(keys.sun_meta_key(number), picc_data)
+    sun.check(keys.card_keys(number, tap.uid).file, tap, cmac)
     return tap
 
 

@@ -4,8 +4,8 @@ Promises that a card which says it is signed and is not is refused, and that the
 and no other's. Leaves writing to `writing.py`, and the register to its caller.
 """
 
-from balise_gateway.badges.cards import sun
 from balise_gateway.badges.cards.keys import HomeKeys
+from balise_gateway.badges.cards.recognise import proved
 from balise_gateway.badges.cards.writing import Wanted, Written
 from balise_gateway.badges.readers import Chip
 from balise_gateway.badges.register import Register
@@ -59,8 +59,7 @@ def _of_grade_1(chip: Chip, keys: HomeKeys, address: Address, record: bytes) -> 
 
 def _of_grade_2(chip: Chip, keys: HomeKeys, address: Address) -> Written:
     try:
-        tap = sun.open_picc_data(keys.sun_meta_key(address.number), address.picc_data)
-        sun.check(keys.card_keys(address.number, chip.uid).file, tap, address.cmac)
+        tap = proved(keys, address.number, address.picc_data, address.cmac)
     except PaperError as error:
         raise CardRefused(_DOES_NOT_HOLD.format(2)) from error
     if tap.uid != chip.uid:

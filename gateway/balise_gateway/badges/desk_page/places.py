@@ -7,8 +7,8 @@ mistake is mended by a further signed item. Leaves pages to `routes.py`, tokens 
 
 import contextlib
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -173,7 +173,7 @@ class DeskPlace:
     def today(self) -> list[Line]:
         """The visits of the day that is now, in order."""
         names = {each.id: shown_name(each) for each in self.register.members()}
-        return self._lines(self._start_s(self.now().utc_s), names)
+        return self._lines(self._since(self._start_s(self.now().utc_s)), names)
 
     def times_of(self, who: bytes, since_utc_s: int) -> list[int]:
         """When this person's visits were typed since then; cancelled ones do not count."""
@@ -207,24 +207,26 @@ class DeskPlace:
 
     def _record(self, visit: Typed) -> Line:
         start_s = self._start_s(visit.utc_s)
-        times = [each.utc_s for each in self._since(start_s) if each.who == visit.who and each.cancelled == NOT]
+        before = self._since(start_s)
+        times = [each.utc_s for each in before if each.who == visit.who and each.cancelled == NOT]
         if any(abs(utc_s - visit.utc_s) < self._days.debounce_s for utc_s in times):
             raise BadgeError("twice")
         tap = self.book.write(visit)
         names = {visit.member: shown_name(member)} if (member := self.register.member(visit.member)) else {}
-        line = next(line for line in self._lines(start_s, names) if line.tap == tap)
+        now = sorted([*before, replace(visit, tap=tap)], key=_in_order)
+        line = next(line for line in self._lines(now, names) if line.tap == tap)
         event("visit typed", place=self.place, tap=tap)
         return line
 
     def _since(self, start_s: int) -> list[Typed]:
         """What was typed and what readers saw, in order."""
         both = [*self.book.since(start_s), *(self._own.seen(start_s) if self._own is not None else [])]
-        return sorted(both, key=lambda visit: (visit.utc_s, visit.tap))
+        return sorted(both, key=_in_order)
 
-    def _lines(self, start_s: int, names: dict[str, str]) -> list[Line]:
+    def _lines(self, visits: Iterable[Typed], names: dict[str, str]) -> list[Line]:
         """With directions: odd visits of one person arrive, even ones leave; cancelled ones and repeats count not."""
         counts, last_s, lines = dict[bytes, int](), dict[bytes, int](), list[Line]()
-        for visit in self._since(start_s):
+        for visit in visits:
             gone = visit.cancelled != NOT
             if not gone and visit.utc_s - last_s.get(visit.who, 0) < self._days.debounce_s:
                 continue
@@ -339,6 +341,10 @@ class Guests:
     def _today_number(self) -> int | None:
         utc_ms = known_utc_ms(self._clock)
         return None if utc_ms is None else utc_ms // _MS_PER_S // _DAY_S
+
+
+def _in_order(visit: Typed) -> tuple[int, int]:
+    return visit.utc_s, visit.tap
 
 
 def shown_name(member: Member) -> str:

@@ -5,13 +5,12 @@ that every text from outside is escaped, and that the page works on a phone and 
 to `places.py`, words to `words.py`.
 """
 
-import base64
-import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from balise_gateway.badges.csp import hash_source
 from balise_gateway.badges.desk_page import page as desk_html
 from balise_gateway.badges.desk_page.page import HOME
 from balise_gateway.badges.desk_page.places import DeskPlace, Guests
@@ -31,9 +30,8 @@ LASTS_S = 12 * 3_600
 TRIES_PER_MIN, REQUESTS_PER_MIN = 10, 120
 _DAY_S = 86_400
 _TIME = re.compile(r"([01]?\d|2[0-3])[:hH.]([0-5]\d)")
-_STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; "
+    "Content-Security-Policy": f"default-src 'none'; style-src {hash_source(STYLE)}; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "same-origin",  # with "no-referrer" a browser would hide where a form comes from
     "X-Content-Type-Options": "nosniff",

@@ -6,14 +6,13 @@ opens: which home is yours? The choice is remembered in the browser only. Promis
 request: no log, no cookie, no file. Leaves TLS to a proxy before it.
 """
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from balise_gateway.badges.csp import hash_source
 from balise_gateway.errors import MissingExtra, PaperError
 from balise_wire.errors import WireError
 from balise_wire.places import Place, Table, peek_table, read_table
@@ -53,12 +52,9 @@ _WORDS = {
 }
 
 
-def _hash(text: str) -> str:
-    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
-
-
 HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": f"default-src 'none'; style-src {_hash(_STYLE)}; script-src {_hash(_SCRIPT)}; "
+    "Content-Security-Policy": f"default-src 'none'; style-src {hash_source(_STYLE)}; "
+    f"script-src {hash_source(_SCRIPT)}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",

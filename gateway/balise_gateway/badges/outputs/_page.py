@@ -5,11 +5,10 @@ again by itself), that it says so itself when it hears nothing, never in green, 
 from outside becomes markup. Leaves words to `_words.py`, colours and shapes to `_look.py`, routes to `screen_page.py`.
 """
 
-import base64
-import hashlib
 import json
 from html import escape
 
+from balise_gateway.badges.csp import hash_source
 from balise_gateway.badges.outputs import _look, _words
 from balise_gateway.badges.outputs._words import Language, Said
 
@@ -94,10 +93,6 @@ connect();
 """
 
 
-def _digest(text: str) -> str:
-    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
-
-
 def _colours() -> str:
     each = (
         f'body[data-state="{state}"]{{background:{look.background};color:{look.ink}}}'
@@ -110,8 +105,8 @@ def _colours() -> str:
 _WHOLE_STYLE = _STYLE + _colours()
 HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": f"default-src 'none'; style-src {_digest(_WHOLE_STYLE)}; "
-    f"script-src {_digest(_SCRIPT)}; connect-src 'self'; img-src data: 'self'; base-uri 'none'; form-action 'none'",
+    "Content-Security-Policy": f"default-src 'none'; style-src {hash_source(_WHOLE_STYLE)}; "
+    f"script-src {hash_source(_SCRIPT)}; connect-src 'self'; img-src data: 'self'; base-uri 'none'; form-action 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }

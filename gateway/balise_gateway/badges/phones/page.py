@@ -4,11 +4,10 @@ Promises that every text from outside is escaped, that the number stays on the p
 and that the page works without JavaScript, which does nothing but that. Leaves requests to `routes.py`.
 """
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from html import escape
 
+from balise_gateway.badges.csp import hash_source
 from balise_gateway.badges.outputs import _look
 from balise_gateway.badges.outputs._words import Said
 
@@ -51,12 +50,9 @@ _WORDS = {
 }
 
 
-def _hash(text: str) -> str:
-    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
-
-
 HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": f"default-src 'none'; style-src {_hash(_STYLE)}; script-src {_hash(_SCRIPT)}; "
+    "Content-Security-Policy": f"default-src 'none'; style-src {hash_source(_STYLE)}; "
+    f"script-src {hash_source(_SCRIPT)}; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
