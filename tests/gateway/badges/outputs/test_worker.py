@@ -55,10 +55,18 @@ def test_a_newer_showing_ends_an_older_one_and_an_end_ends_all() -> None:
 
 
 def test_what_came_meanwhile_is_left_out() -> None:
-    device, go_on = Device(), threading.Event()
-    device.open = lambda: device.done.append("open") if go_on.wait(30) else None  # type: ignore[method-assign]
+    device, is_opening, go_on = Device(), threading.Event(), threading.Event()
+
+    def opened() -> None:
+        is_opening.set()
+        if go_on.wait(30):
+            device.done.append("open")
+
+    device.open = opened  # type: ignore[method-assign]
     worker = Worker("test", device)
-    for state in ("ready", "accepted", "unknown", "desk"):
+    worker.show(Showing("ready"))
+    assert is_opening.wait(30)  # else the thread may begin with any of those that follow
+    for state in ("accepted", "unknown", "desk"):
         worker.show(Showing(state))  # type: ignore[arg-type]
     go_on.set()
     until(lambda: device.done[-1:] == ["desk"])
